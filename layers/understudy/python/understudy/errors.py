@@ -1,0 +1,49 @@
+"""Every error of ours, in one tree. The class name is what a state machine catches; facts go in, the class writes the sentence.
+
+UnderstudyError
+├── SettingsError           a function's environment is incomplete or unreadable
+├── InvalidInput            a caller sent what no door accepts (answered 4xx)
+├── WriteRefused            a conditional write lost
+│   ├── LeaseHeld           somebody else holds the lease
+│   └── TrafficMoved        another writer moved traffic first
+└── NotReady                a dependency has not come up yet; try again
+"""
+
+from __future__ import annotations
+
+
+class UnderstudyError(Exception):
+    """Base of the tree."""
+
+
+class SettingsError(UnderstudyError):
+    def __init__(self, function: str, problems: list[str]) -> None:
+        super().__init__(f"{function}: {'; '.join(problems)}. Each is one line under Environment in template.yaml.")
+        self.problems = problems
+
+
+class InvalidInput(UnderstudyError):
+    def __init__(self, what: str, expected: str) -> None:
+        super().__init__(f"{what}; expected {expected}")
+        self.what, self.expected = what, expected
+
+
+class WriteRefused(UnderstudyError):
+    """A condition did not hold: somebody else wrote first, or the writer's fence is stale."""
+
+
+class LeaseHeld(WriteRefused):
+    def __init__(self, name: str, owner: str, until: str) -> None:
+        super().__init__(f"lease {name} is held by {owner} until {until}")
+        self.name, self.owner, self.until = name, owner, until
+
+
+class TrafficMoved(WriteRefused):
+    def __init__(self, expected_version: int, change_id: str) -> None:
+        super().__init__(f"traffic is no longer at version {expected_version}: change {change_id} came first or fenced this one off")
+        self.expected_version, self.change_id = expected_version, change_id
+
+
+class NotReady(UnderstudyError):
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} is not ready yet")

@@ -1,0 +1,54 @@
+"""Rows that outlive the process: what our own services acknowledged, in one SQLite file each.
+
+A write is on disk (WAL, in the operating system's hands) before `put` returns, so a killed account comes back with
+everything it answered for. JSON in, JSON out; never pickle.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+class Records:
+    """JSON documents by (kind, key), in insertion order within a kind; safe to share between threads."""
+
+    def __init__(self, file: Path) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.RLock()
+        self._db = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.execute("CREATE TABLE IF NOT EXISTS record (seq INTEGER PRIMARY KEY, kind TEXT, key TEXT, doc TEXT, UNIQUE (kind, key))")
+
+    def put(self, kind: str, key: str, doc: Any) -> None:
+        text = json.dumps(doc)
+        with self._lock:
+            self._db.execute(
+                "INSERT INTO record (kind, key, doc) VALUES (?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET doc = excluded.doc",
+                (kind, key, text),
+            )
+
+    def get(self, kind: str, key: str) -> Any | None:
+        with self._lock:
+            row = self._db.execute("SELECT doc FROM record WHERE kind = ? AND key = ?", (kind, key)).fetchone()
+        return None if row is None else json.loads(row[0])
+
+    def delete(self, kind: str, key: str) -> None:
+        with self._lock:
+            self._db.execute("DELETE FROM record WHERE kind = ? AND key = ?", (kind, key))
+
+    def all(self, kind: str) -> Iterator[tuple[str, Any]]:
+        """(key, document) of one kind, oldest first, as they stand now."""
+        with self._lock:
+            rows = self._db.execute("SELECT key, doc FROM record WHERE kind = ? ORDER BY seq", (kind,)).fetchall()
+        for key, doc in rows:
+            yield key, json.loads(doc)
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
