@@ -73,9 +73,8 @@ def _schema(**columns: pa.DataType) -> pa.Schema:
 
 
 PROFILE = {"user_age": FLOAT, "user_city": TEXT, "user_segment": TEXT}
-USER_COUNTS = {
-    f"user_{name}": FLOAT for name in ("impressions_7d", "clicks_7d", "ctr_7d", "clicks_30d", "days_since_click")
-}
+USER_NUMBERS = ("impressions_7d", "clicks_7d", "ctr_7d", "clicks_30d", "days_since_click")
+USER_COUNTS = {f"user_{name}": FLOAT for name in USER_NUMBERS}
 USER_SHARES = {"user_topic_shares_30d": SHARES, "user_author_shares_30d": SHARES}
 ITEM_COUNTS = {f"item_{name}": FLOAT for name in ("age_days", "impressions_7d", "clicks_7d", "ctr_7d", "clicks_30d")}
 RECALL = _schema(user_id=TEXT, item_id=TEXT, event_time=TIME, **PROFILE, user_last_5_clicks=IDS, weight=FLOAT)
@@ -118,51 +117,45 @@ class _World:
         """Every impression with its label and features; a day's features know only the days before."""
         rows: list[dict[str, Any]] = []
         for day in range(days):
+            midnight = AS_OF - timedelta(days=days - day)
+            known_items = [self._item(item) for item in range(len(self.items))]
             today: list[tuple[int, int]] = []
-            before = [list(clicks) for clicks in self.clicks]
-            shown, item_shown, item_clicked = self.shown.copy(), self.item_shown.copy(), self.item_clicked.copy()
             for user in range(len(self.users)):
-                choice = rng.permutation(len(self.items))[:PER_DAY]
-                start = AS_OF - timedelta(days=days - day) + timedelta(hours=int(rng.integers(8, 22)))
-                for position, item in enumerate(choice, start=1):
-                    likes = self.topic[item] in self.liked[user]
-                    fan = self.author[item] == self.fan_of[user]
-                    logit = (
-                        -2.6
-                        + 1.6 * likes
-                        + 1.4 * fan
-                        + 0.5 * self.taste[user] @ self.place[item]
-                        - 0.12 * (position - 1)
-                    )
-                    label = int(rng.random() < 1 / (1 + np.exp(-logit)))
-                    row = self._features(
-                        user, int(item), before[user], shown[user], item_shown[item], item_clicked[item]
-                    )
+                known_user, shares = self._user(user), self._shares(self.clicks[user])
+                start = midnight + timedelta(hours=int(rng.integers(8, 22)))
+                for position, item in enumerate(rng.permutation(len(self.items))[:PER_DAY].tolist(), start=1):
+                    label = int(rng.random() < self._click_probability(user, item, position))
                     at = start + timedelta(seconds=20 * position)
-                    row |= {"event_id": f"e{len(rows):07d}", "event_time": at, "label": label}
+                    row = (
+                        {"event_id": f"e{len(rows):07d}", "event_time": at, "label": label}
+                        | known_user
+                        | known_items[item]
+                    )
+                    row["topic_affinity"] = shares["topic"].get(row["item_topic"], 0.0)
+                    row["author_affinity"] = shares["author"].get(row["item_author_id"], 0.0)
                     row |= {"hour": float(at.hour), "weekday": float(at.weekday()), "position": float(position)}
                     rows.append(row)
-                    self.shown[user] += 1
-                    self.item_shown[item] += 1
-                    if label:
-                        today.append((user, int(item)))
-            for user, item in today:
-                self.clicks[user].append(item)
-                self.item_clicked[item] += 1
+                    today.append((user, item) if label else (user, -1 - item))
+            self._remember(today)
         return rows
 
-    def _features(
-        self, user: int, item: int, clicks: list[int], shown: float, item_shown: float, item_clicked: float
-    ) -> dict[str, Any]:
-        shares = self._shares(clicks)
-        return self._user(user, clicks, shown) | {
-            "item_id": self.items[item],
-            **self._item(item, item_shown, item_clicked),
-            "topic_affinity": shares["topic"].get(TOPICS[self.topic[item]], 0.0),
-            "author_affinity": shares["author"].get(f"a{self.author[item]}", 0.0),
-        }
+    def _click_probability(self, user: int, item: int, position: int) -> float:
+        likes, fan = self.topic[item] in self.liked[user], self.author[item] == self.fan_of[user]
+        logit = -2.6 + 1.6 * likes + 1.4 * fan + 0.5 * self.taste[user] @ self.place[item] - 0.12 * (position - 1)
+        return float(1 / (1 + np.exp(-logit)))
 
-    def _user(self, user: int, clicks: list[int], shown: float) -> dict[str, Any]:
+    def _remember(self, shown: list[tuple[int, int]]) -> None:
+        """A day's impressions become known: (user, item) was clicked, (user, -1 - item) was not."""
+        for user, mark in shown:
+            item = mark if mark >= 0 else -1 - mark
+            self.shown[user] += 1
+            self.item_shown[item] += 1
+            if mark >= 0:
+                self.clicks[user].append(item)
+                self.item_clicked[item] += 1
+
+    def _user(self, user: int) -> dict[str, Any]:
+        clicks, shown = self.clicks[user], self.shown[user]
         return {
             "user_id": self.users[user],
             "user_age": float(self.age[user]),
@@ -176,8 +169,10 @@ class _World:
             "user_last_5_clicks": [self.items[item] for item in dict.fromkeys(reversed(clicks))][:5],
         }
 
-    def _item(self, item: int, shown: float, clicked: float) -> dict[str, Any]:
+    def _item(self, item: int) -> dict[str, Any]:
+        shown, clicked = self.item_shown[item], self.item_clicked[item]
         return {
+            "item_id": self.items[item],
             "item_topic": TOPICS[self.topic[item]],
             "item_author_id": f"a{self.author[item]}",
             "item_age_days": float(self.age_days[item]),
@@ -200,7 +195,7 @@ class _World:
         for user, clicks in enumerate(self.clicks):
             shares = self._shares(clicks)
             maps = {f"user_{name}_shares_30d": list(values.items()) for name, values in shares.items()}
-            rows.append(self._user(user, clicks, self.shown[user]) | maps)
+            rows.append(self._user(user) | maps)
         return rows
 
     def item_rows(self) -> list[dict[str, Any]]:
