@@ -204,7 +204,7 @@ class _World:
             {
                 "item_id": self.items[item],
                 "title": title,
-                **self._item(item, self.item_shown[item], self.item_clicked[item]),
+                **self._item(item),
             }
             for item, title in enumerate(titles)
         ]
