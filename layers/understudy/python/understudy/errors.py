@@ -1,11 +1,15 @@
-"""Every error of ours, in one tree. The class name is what a state machine catches; facts go in, the class writes the sentence.
+"""Every error of ours, in one tree. The class name is what a state machine catches; facts go in, it writes a sentence.
 
 UnderstudyError
 ├── SettingsError           a function's environment is incomplete or unreadable
 ├── InvalidInput            a caller sent what no door accepts (answered 4xx)
 ├── WriteRefused            a conditional write lost
 │   ├── LeaseHeld           somebody else holds the lease
-│   └── TrafficMoved        another writer moved traffic first
+│   ├── LeaseLost           the lease we held belongs to somebody else now
+│   ├── TrafficMoved        another writer moved traffic first
+│   ├── ReleaseExists       the release id is taken by other contents
+│   └── ReleaseMoved        another writer moved the release's status first
+├── StatusNotAllowed        no release goes from this status to that one
 └── NotReady                a dependency has not come up yet; try again
 """
 
@@ -38,10 +42,40 @@ class LeaseHeld(WriteRefused):
         self.name, self.owner, self.until = name, owner, until
 
 
+class LeaseLost(WriteRefused):
+    def __init__(self, name: str, owner: str, fence: int) -> None:
+        super().__init__(f"lease {name} is no longer held by {owner} under fence {fence}")
+        self.name, self.owner, self.fence = name, owner, fence
+
+
 class TrafficMoved(WriteRefused):
     def __init__(self, expected_version: int, change_id: str) -> None:
-        super().__init__(f"traffic is no longer at version {expected_version}: change {change_id} came first or fenced this one off")
+        super().__init__(
+            f"traffic is no longer at version {expected_version}: change {change_id} came first or fenced this one off"
+        )
         self.expected_version, self.change_id = expected_version, change_id
+
+
+class ReleaseExists(WriteRefused):
+    def __init__(self, release_id: str, differing: list[str]) -> None:
+        super().__init__(f"release {release_id} is registered with another {', '.join(differing)}")
+        self.release_id, self.differing = release_id, differing
+
+
+class ReleaseMoved(WriteRefused):
+    def __init__(self, release_id: str, expected_version: int, status: str) -> None:
+        super().__init__(
+            f"release {release_id} left version {expected_version} or was written under a higher fence; it is {status}"
+        )
+        self.release_id, self.expected_version, self.status = release_id, expected_version, status
+
+
+class StatusNotAllowed(UnderstudyError):
+    def __init__(self, release_id: str, status: str, wanted: str, allowed: tuple[str, ...]) -> None:
+        super().__init__(
+            f"release {release_id} is {status} and may become {' or '.join(allowed) or 'nothing else'}, not {wanted}"
+        )
+        self.release_id, self.status, self.wanted = release_id, status, wanted
 
 
 class NotReady(UnderstudyError):

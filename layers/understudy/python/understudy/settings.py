@@ -9,7 +9,12 @@ from typing import Any, Self
 
 from understudy.errors import SettingsError
 
-_READERS: dict[str, Any] = {"str": str, "int": int, "float": float, "bool": lambda text: {"true": True, "false": False}[text]}
+_READERS: dict[str, Any] = {
+    "str": str,
+    "int": int,
+    "float": float,
+    "bool": lambda text: {"true": True, "false": False}[text],
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,3 +45,45 @@ class Settings:
         if problems:
             raise SettingsError(cls.__name__, problems)
         return cls(**values)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RecommendSettings(Settings):
+    """functions/recommend; RecommendFunction in template.yaml."""
+
+    traffic_table: str
+    releases_table: str
+    user_features_table: str
+    two_tower_endpoint: str
+    ranker_endpoint: str
+    opensearch_url: str
+    served_stream: str  # Firehose delivery stream of served-list records
+    token_secret_arn: str
+    metrics_namespace: str = "Understudy"
+    deadline_ms: int = 250  # from the handler's start to the answer
+    traffic_ttl_ms: int = 2000  # for how long a read of the traffic item is good
+    candidates: int = 200  # how many items the index is asked for and the ranker scores
+    exploration_bp: int = 200  # chance, in basis points, that a place is drawn from below the list
+    max_per_author: int = 2  # of one author in a list
+    max_per_topic_share: float = 0.5  # of one topic in a list
+    token_ttl_s: int = 604800  # a week: for so long feedback to an answer is taken
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IngestEventsSettings(Settings):
+    """functions/ingest_events; IngestEventsFunction in template.yaml."""
+
+    feedback_stream: str  # Firehose delivery stream of canonical events
+    token_secret_arn: str
+    metrics_namespace: str = "Understudy"
+    deadline_ms: int = 3000  # from the handler's start to the answer, retries of refused records included
+    clock_skew_s: int = 300  # how far in the future a client's clock may be
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AggregateOutcomesSettings(Settings):
+    """functions/aggregate_outcomes; AggregateOutcomesFunction in template.yaml."""
+
+    outcomes_table: str
+    dead_letter_queue_url: str
+    metrics_namespace: str = "Understudy"
