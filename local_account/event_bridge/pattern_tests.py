@@ -1,4 +1,4 @@
-"""The tests a pattern may put to one leaf of an event: equality, prefix, suffix, wildcard, numeric, cidr, anything-but..."""
+"""The tests a pattern may put to one leaf of an event: equality, affixes, wildcard, numeric, cidr, anything-but."""
 
 from __future__ import annotations
 
@@ -126,7 +126,8 @@ def _numeric(operand: Any) -> LeafTest:
         raise InvalidPattern("Invalid member in numeric match: must be an array")
     conditions: list[tuple[str, float]] = []
     for at in range(0, len(operand), 2):
-        sign, bound = operand[at], (operand[at + 1] if at + 1 < len(operand) else None)
+        sign: Any = operand[at]
+        bound: Any = operand[at + 1] if at + 1 < len(operand) else None
         if sign not in _COMPARE:
             raise InvalidPattern(f"Unrecognized numeric range operator: {sign}")
         if not is_number(bound):
