@@ -15,7 +15,7 @@ MAP_CONCURRENCY = 40  # AWS runs at most 40 iterations of an inline Map at once
 
 def parallel(branch: Branch) -> Outcome:
     state = branch.state
-    arguments = branch.render(state["Arguments"], "Arguments") if "Arguments" in state else branch.frame.input
+    arguments = branch.arguments()
     resumed = branch.execution.journal.frame(branch.frame.child_path(0)) is not None
     if not resumed:
         branch.journal("ParallelStateStarted")

@@ -7,6 +7,7 @@ from typing import Any
 
 MAX_EVENTS = 25_000
 MAX_PAYLOAD_BYTES = 262_144
+MAX_CAUSE = 32_768
 
 
 def text(value: Any) -> str:

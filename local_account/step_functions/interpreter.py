@@ -1,4 +1,4 @@
-"""The interpreter: takes a branch from state to state, retries, catches, and keeps its position on disk before each step."""
+"""The interpreter: takes a branch from state to state, retries, catches, and keeps its position before each step."""
 
 from __future__ import annotations
 
@@ -164,8 +164,8 @@ class Branch:
         if history.too_large(history.text(outcome.output)):
             raise StatesError(
                 DATA_LIMIT_EXCEEDED,
-                f"The state/task '{self.frame.state}' returned a result with a size exceeding the maximum number of bytes"
-                " service limit.",
+                f"The state/task '{self.frame.state}' returned a result with a size exceeding the maximum number of"
+                " bytes service limit.",
             )
         return outcome
 
@@ -240,6 +240,10 @@ class Branch:
         bindings = {**self.outer, **self.frame.variables}
         bindings["states"] = {"input": self.frame.input, "context": context or self.context(), **states}
         return expressions.render(template, bindings, int(self.execution.time.epoch() * 1000), field)
+
+    def arguments(self) -> Any:
+        """What a Task or Parallel is given: its Arguments, else the state's input."""
+        return self.render(self.state["Arguments"], "Arguments") if "Arguments" in self.state else self.frame.input
 
     def outcome(
         self, part: Mapping[str, Any], *, default: Any, next_state: str | None = None, field: str = "", **states: Any

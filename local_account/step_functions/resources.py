@@ -17,7 +17,7 @@ _SDK = re.compile(
 _FUNCTION = re.compile(r"arn:aws:lambda:[a-z0-9-]+:\d{12}:function:[A-Za-z0-9_:$-]+")
 
 JOBS = ("createTrainingJob", "createProcessingJob", "createTransformJob", "createHyperParameterTuningJob")
-OPTIMISED = {
+OPTIMISED: dict[str, dict[str, tuple[str, ...]]] = {
     "lambda": {"invoke": ("", "waitForTaskToken")},
     "sagemaker": {job: ("", "sync") for job in JOBS},
     "states": {"startExecution": ("", "sync", "sync:2", "waitForTaskToken")},

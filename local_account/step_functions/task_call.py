@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from local_account.step_functions.frames import Cancellation
+from local_account.step_functions.resources import Resource
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +15,7 @@ class TaskCall:
     """One attempt of a Task."""
 
     state: str
-    resource: str
+    resource: Resource
     arguments: Any
     deadline: float | None  # account's epoch s
     heartbeat_s: float | None
