@@ -1,0 +1,50 @@
+# The two commands are `make run` and `make test`; each sets itself up. `make help` lists the rest.
+SHELL := /bin/bash
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SAM := .venv-sam/bin/sam
+ONLY ?=
+
+.PHONY: run test check soak bench sam-check clean help
+.DEFAULT_GOAL := help
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): requirements.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade pip==26.1.2 setuptools==83.0.0 wheel
+	$(BIN)/pip install --quiet --requirement requirements.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: $(READY) ## the whole night on this laptop, with live progress, and recommendations at its end
+	$(BIN)/understudy demo
+
+test: $(READY) sam-check check ## everything a laptop can prove
+	$(BIN)/pytest tests/contract tests/machine tests/journey
+
+check: $(READY) ## lint, types, unit tests and the house rules, in under two minutes
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest tests/unit tests/house
+
+soak: $(READY) ## what is too slow for `make test`: many seeds, long races
+	$(BIN)/pytest tests --soak
+
+bench: $(READY) ## measure what the issue promises; ONLY=name for one; writes build/bench.json
+	$(BIN)/python -m benchmarks $(ONLY)
+
+$(SAM):
+	$(PYTHON) -m venv .venv-sam
+	.venv-sam/bin/pip install --quiet aws-sam-cli==1.151.0
+
+sam-check: $(SAM) ## what AWS's own tools say of template.yaml
+	SAM_CLI_TELEMETRY=0 $(SAM) validate --lint --region us-east-1
+
+clean: ## stop the local account and remove what was built (not the two environments)
+	-@[ -x $(BIN)/understudy ] && $(BIN)/understudy down 2>/dev/null
+	rm -rf .understudy .aws-sam build
