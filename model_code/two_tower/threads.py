@@ -1,0 +1,12 @@
+"""How many cores this process may use: a container's share, not the machine's count."""
+
+from __future__ import annotations
+
+import os
+
+
+def available_cores() -> int:
+    """Cores this process may run on, at least 1; `OMP_NUM_THREADS` (torchrun sets it) caps it."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cap = os.environ.get("OMP_NUM_THREADS", "")
+    return max(1, min(allowed, int(cap))) if cap.isdigit() and int(cap) else allowed
