@@ -23,7 +23,9 @@ class Records:
         self._db = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
-        self._db.execute("CREATE TABLE IF NOT EXISTS record (seq INTEGER PRIMARY KEY, kind TEXT, key TEXT, doc TEXT, UNIQUE (kind, key))")
+        self._db.execute(
+            "CREATE TABLE IF NOT EXISTS record (seq INTEGER PRIMARY KEY, kind TEXT, key TEXT, doc TEXT, UNIQUE (kind, key))"
+        )
 
     def put(self, kind: str, key: str, doc: Any) -> None:
         text = json.dumps(doc)

@@ -70,7 +70,9 @@ class Service(Protocol):
     def handle(self, request: Request) -> Response: ...
 
 
-def json_response(result: Mapping[str, Any] | None, status: int = 200, content_type: str = "application/x-amz-json-1.1") -> Response:
+def json_response(
+    result: Mapping[str, Any] | None, status: int = 200, content_type: str = "application/x-amz-json-1.1"
+) -> Response:
     """A JSON answer; datetimes become epoch seconds, as AWS's JSON protocols write them."""
     from datetime import datetime
 
@@ -94,7 +96,11 @@ class JsonService:
         method: Callable[[dict[str, Any], Principal], Mapping[str, Any] | None] | None
         method = getattr(self, snake(request.action), None)
         if method is None:
-            raise AwsError("UnknownOperationException", f"{request.service}:{request.action} is not played by the local account", 501)
+            raise AwsError(
+                "UnknownOperationException",
+                f"{request.service}:{request.action} is not played by the local account",
+                501,
+            )
         return json_response(method(request.json(), request.principal) or {})
 
 

@@ -1,0 +1,25 @@
+"""What tests of every room may ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from local_account.front_door.local import LocalAccount
+
+
+@pytest.fixture(scope="session")
+def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAccount]:
+    """The local account in this process, listening: `account.client("s3")` is the operator's boto3 client.
+
+    There is one for all tests of a run, since moto's world belongs to the process: name what you make after your test.
+    """
+    from local_account.front_door.local import LocalAccount
+
+    account = LocalAccount(tmp_path_factory.mktemp("account"))
+    account.start()
+    yield account
+    account.stop()
