@@ -1,0 +1,154 @@
+"""Warm execution environments of one function version: reused last in first out, so that what is not needed grows old."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from local_account.functions.environment import ExecutionEnvironment, Invocation, Outcome
+
+IDLE_S = 300.0  # an environment nobody called for this long is ended
+AGE_S = 3 * 3600.0  # and one this old is renewed, before its role's credentials run out
+
+
+class NoCapacity(Exception):
+    """Every environment stayed busy for as long as the caller would wait."""
+
+
+class Pool:
+    """Execution environments of one version, one invocation each at a time.
+
+    Parameters
+    ----------
+    start
+        Makes an environment; `start(True)` makes a provisioned one.
+    limit : int
+        Most environments at once. Beyond it callers wait: a laptop has no other machine to scale out to.
+    """
+
+    def __init__(self, start: Callable[[bool], ExecutionEnvironment], limit: int) -> None:
+        self._start, self._limit = start, limit
+        self._idle: deque[ExecutionEnvironment] = deque()
+        self._busy: set[ExecutionEnvironment] = set()
+        self._total = 0
+        self._keep = 0
+        self._retired = False
+        self._freed = threading.Condition()
+
+    def invoke(self, call: Invocation, wait_s: float) -> Outcome:
+        """Serve one invocation in a warm environment, or in a new one.
+
+        Raises
+        ------
+        NoCapacity
+            If none became free within `wait_s` seconds.
+        """
+        environment = self._acquire(wait_s)
+        self._busy.add(environment)
+        try:
+            return environment.invoke(call)
+        finally:
+            self._busy.discard(environment)
+            self._release(environment)
+
+    def keep_warm(self, count: int) -> None:
+        """Provisioned concurrency: that many are initialised ahead of calls and never reaped. Blocks until they are."""
+        with self._freed:
+            self._keep = min(count, self._limit)
+        self.maintain()
+
+    @property
+    def warm(self) -> int:
+        with self._freed:
+            return self._total
+
+    @property
+    def kept(self) -> int:
+        with self._freed:
+            return self._keep
+
+    def maintain(self) -> None:
+        """End what is idle, old or gone, and start what provisioned concurrency asks for."""
+        with self._freed:
+            stale = [one for one in self._idle if self._is_stale(one)]
+            for one in stale:
+                self._idle.remove(one)
+            self._total -= len(stale)
+        for one in stale:
+            one.end()
+        while self._reserve_for_provisioned():
+            self._release(self._new(provisioned=True))
+
+    def retire(self) -> None:
+        """No new calls (the code has changed): idle environments end now, busy ones when they are done."""
+        with self._freed:
+            self._retired, self._keep = True, 0
+            idle, self._idle = list(self._idle), deque()
+            self._total -= len(idle)
+            self._freed.notify_all()
+        for one in idle:
+            one.end()
+
+    def kill(self) -> None:
+        """The account stops: busy environments end too, in the middle of what they do."""
+        with self._freed:
+            busy = list(self._busy)
+        self.retire()
+        for one in busy:
+            one.kill()
+
+    def _is_stale(self, one: ExecutionEnvironment) -> bool:
+        now = time.monotonic()
+        unused = now - one.last_used > IDLE_S and self._total > self._keep
+        return unused or now - one.started > AGE_S or not one.usable()
+
+    def _reserve_for_provisioned(self) -> bool:
+        with self._freed:
+            if self._retired or self._total >= self._keep:
+                return False
+            self._total += 1
+            return True
+
+    def _acquire(self, wait_s: float) -> ExecutionEnvironment:
+        deadline = time.monotonic() + wait_s
+        while True:
+            with self._freed:
+                environment = self._idle.pop() if self._idle else None
+                if environment is None and self._total >= self._limit:
+                    if not self._freed.wait(deadline - time.monotonic()) and time.monotonic() >= deadline:
+                        raise NoCapacity
+                    continue
+                if environment is None:
+                    self._total += 1
+            if environment is None:
+                return self._new(provisioned=False)
+            if environment.usable():
+                return environment
+            self._discard(environment)
+
+    def _new(self, provisioned: bool) -> ExecutionEnvironment:
+        try:
+            environment = self._start(provisioned)
+            environment.init()
+        except BaseException:
+            with self._freed:
+                self._total -= 1
+                self._freed.notify()
+            raise
+        return environment
+
+    def _release(self, environment: ExecutionEnvironment) -> None:
+        with self._freed:
+            if environment.alive and not self._retired:
+                self._idle.append(environment)
+                self._freed.notify()
+                return
+        self._discard(environment)
+
+    def _discard(self, environment: ExecutionEnvironment) -> None:
+        with self._freed:
+            self._total -= 1
+            self._freed.notify()
+        environment.end()
