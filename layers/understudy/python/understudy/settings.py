@@ -87,3 +87,101 @@ class AggregateOutcomesSettings(Settings):
     outcomes_table: str
     dead_letter_queue_url: str
     metrics_namespace: str = "Understudy"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanNightSettings(Settings):
+    """functions/plan_night; PlanNightFunction in template.yaml."""
+
+    lease_table: str
+    traffic_table: str
+    releases_table: str
+    state_table: str
+    artifact_bucket: str
+    lake_bucket: str
+    window_days: int
+    two_tower_parameters: str  # JSON object
+    ranker_parameters: str  # JSON object
+    opensearch_engine: str
+    night_ttl_s: int = 46_800  # the machine's own limit of 12 h, and an hour
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FindFinishedWorkSettings(Settings):
+    """functions/find_finished_work; FindFinishedWorkFunction in template.yaml. The event names the bucket."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RegisterReleaseSettings(Settings):
+    """functions/register_release; RegisterReleaseFunction in template.yaml."""
+
+    releases_table: str
+    lease_table: str
+    artifact_bucket: str
+    two_tower_package_group: str
+    ranker_package_group: str
+    approval: str  # auto | manual
+    inference_image_uri: str
+    night_ttl_s: int = 46_800  # as PlanNightSettings
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReleaseLeaseSettings(Settings):
+    """functions/release_lease; ReleaseLeaseFunction in template.yaml."""
+
+    lease_table: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StartRolloutSettings(Settings):
+    """functions/start_rollout; StartRolloutFunction in template.yaml."""
+
+    traffic_table: str
+    releases_table: str
+    roll_out_machine_arn: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TakeStageSettings(Settings):
+    """functions/take_stage; TakeStageFunction in template.yaml."""
+
+    lease_table: str
+    traffic_table: str
+    releases_table: str
+    stage_ttl_s: int = 9_000  # the machine's own limit of 2 h, and half an hour
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FillSlotSettings(Settings):
+    """functions/fill_slot; FillSlotFunction in template.yaml."""
+
+    releases_table: str
+    two_tower_endpoint: str
+    ranker_endpoint: str
+    endpoint_role_arn: str
+    inference_image_uri: str
+    instance_type: str
+    capture_s3_uri: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckSlotSettings(Settings):
+    """functions/check_slot; CheckSlotFunction in template.yaml. The event names endpoints and configurations."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WarmUpSettings(Settings):
+    """functions/warm_up; WarmUpFunction in template.yaml."""
+
+    releases_table: str
+    two_tower_endpoint: str
+    ranker_endpoint: str
+    opensearch_url: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PutOnStageSettings(Settings):
+    """functions/put_on_stage; PutOnStageFunction in template.yaml."""
+
+    traffic_table: str
+    releases_table: str

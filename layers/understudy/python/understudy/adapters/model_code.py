@@ -1,0 +1,68 @@
+"""The model code that this function was deployed with, as an archive in S3 under the hash of its content."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import importlib.util
+import io
+import tarfile
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from understudy.domain.night import Code
+
+PACKAGES = ("evaluation", "features", "item_index", "ranker", "two_tower")
+SUFFIXES = {".py", ".yaml", ".html", ".j2"}
+WHEELHOUSE_NOTE = b"Wheels that the images lack; jobs install them from here, never from a public index.\n"
+
+
+def find_root() -> Path:
+    """Folder that holds `launch.py` and the packages: the layer on AWS, the checkout's model_code in tests."""
+    found = importlib.util.find_spec("features")
+    if found is None or found.origin is None:
+        raise ModuleNotFoundError("the function was deployed without ModelCodeLayer: `features` is not on its path")
+    return Path(found.origin).parents[1]
+
+
+def archive(root: Path) -> bytes:
+    """tar.gz of launch.py and every package, byte for byte the same for the same code."""
+    files = [root / "launch.py"]
+    for package in PACKAGES:
+        files += sorted(f for f in (root / package).rglob("*") if f.is_file() and f.suffix in SUFFIXES)
+    tarred = io.BytesIO()
+    with tarfile.open(fileobj=tarred, mode="w") as tar:
+        for file in files:
+            info = tarfile.TarInfo(file.relative_to(root).as_posix())
+            info.size, info.mode = file.stat().st_size, 0o644
+            with file.open("rb") as source:
+                tar.addfile(info, source)
+    return gzip.compress(tarred.getvalue(), mtime=0)
+
+
+def publish(s3: Any, bucket: str, root: Path) -> Code:
+    """Put the archive where jobs find it, if it is not there yet."""
+    body = archive(root)
+    sha = hashlib.sha256(body).hexdigest()[:16]
+    prefix = f"code/{sha}"
+    wanted = {
+        f"{prefix}/sourcedir.tar.gz": body,
+        f"{prefix}/launch.py": (root / "launch.py").read_bytes(),
+        "wheelhouse/README.txt": WHEELHOUSE_NOTE,
+    }
+    for key, content in wanted.items():
+        if not _is_there(s3, bucket, key):
+            s3.put_object(Bucket=bucket, Key=key, Body=content)
+    return Code(sha, f"s3://{bucket}/{prefix}", f"s3://{bucket}/{prefix}/sourcedir.tar.gz", f"s3://{bucket}/wheelhouse")
+
+
+def _is_there(s3: Any, bucket: str, key: str) -> bool:
+    try:
+        s3.head_object(Bucket=bucket, Key=key)
+    except ClientError as error:
+        if error.response["Error"]["Code"] in {"404", "NoSuchKey", "NotFound"}:
+            return False
+        raise
+    return True
