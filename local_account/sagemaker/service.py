@@ -1,0 +1,64 @@
+"""SageMaker's control plane and runtime, behind the front door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from local_account.account import Account
+from local_account.records import Records
+from local_account.sagemaker.errors import invalid
+from local_account.sagemaker.job_runner import JobRunner
+from local_account.sagemaker.processing import ProcessingJobs
+from local_account.sagemaker.room import Room, Tags
+from local_account.sagemaker.shapes import check
+from local_account.sagemaker.training import TrainingJobs
+from local_account.wire import AwsError, Request, Response, json_response, snake
+
+JOBS_AT_ONCE = 2
+
+
+class SageMakerService:
+    """Every action is a method of one drawer: `CreateTrainingJob` is `TrainingJobs.create_training_job`.
+
+    Parameters
+    ----------
+    account
+        What the service is part of.
+    jobs_at_once
+        Jobs that run side by side; further ones wait as `Starting`, in the order they came.
+    """
+
+    def __init__(self, account: Account, jobs_at_once: int = JOBS_AT_ONCE) -> None:
+        folder = account.state_dir / "sagemaker"
+        self._records = Records(folder / "records.sqlite")
+        room = Room(account, self._records, folder)
+        self._runner = JobRunner(jobs_at_once)
+        self._training = TrainingJobs(room, self._runner)
+        self._processing = ProcessingJobs(room, self._runner)
+        self._drawers: list[Any] = [self._training, self._processing, Tags(room)]
+
+    def start(self) -> None:
+        self._training.resume()
+        self._processing.resume()
+
+    def stop(self) -> None:
+        self._runner.stop()
+        self._records.close()
+
+    def handle(self, request: Request) -> Response:
+        method = self._method(request.action)
+        params = request.json()
+        if not isinstance(params, dict):
+            raise invalid("The request body is no JSON object")
+        check(request.action, params)
+        return json_response(method(params))
+
+    def _method(self, action: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
+        name = snake(action)
+        for drawer in self._drawers:
+            method = getattr(drawer, name, None)
+            if method is not None:
+                found: Callable[[dict[str, Any]], dict[str, Any]] = method
+                return found
+        raise AwsError("UnknownOperationException", f"sagemaker:{action} is not played by the local account", 501)
