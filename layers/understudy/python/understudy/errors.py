@@ -3,6 +3,7 @@
 UnderstudyError
 ├── SettingsError           a function's environment is incomplete or unreadable
 ├── InvalidInput            a caller sent what no door accepts (answered 4xx)
+├── StepFailed              a dependency of an answer was late, down or wrong; the answer degrades one step
 ├── WriteRefused            a conditional write lost
 │   ├── LeaseHeld           somebody else holds the lease
 │   ├── LeaseLost           the lease we held belongs to somebody else now
@@ -27,9 +28,17 @@ class SettingsError(UnderstudyError):
 
 
 class InvalidInput(UnderstudyError):
-    def __init__(self, what: str, expected: str) -> None:
+    """`code` is for programs, `what` and `expected` for people; `status` is always a 4xx."""
+
+    def __init__(self, what: str, expected: str, *, code: str = "invalid_input", status: int = 400) -> None:
         super().__init__(f"{what}; expected {expected}")
-        self.what, self.expected = what, expected
+        self.what, self.expected, self.code, self.status = what, expected, code, status
+
+
+class StepFailed(UnderstudyError):
+    def __init__(self, step: str, why: str) -> None:
+        super().__init__(f"{step}: {why}")
+        self.step, self.why = step, why
 
 
 class WriteRefused(UnderstudyError):
