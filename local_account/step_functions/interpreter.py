@@ -112,7 +112,8 @@ class Branch:
             The branch was told to end.
         """
         while not self.frame.done:
-            self.cancellation.check()
+            if self.frame.entered is None:  # a state already entered may have a job to stop: it ends itself
+                self.cancellation.check()
             self._step()
         return self.frame.output
 

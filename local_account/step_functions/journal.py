@@ -13,6 +13,8 @@ from local_account.step_functions.errors import RUNTIME, StatesError
 from local_account.step_functions.frames import Frame
 from local_account.step_functions.history import MAX_EVENTS
 
+ENDS = ("ExecutionSucceeded", "ExecutionFailed", "ExecutionAborted", "ExecutionTimedOut")
+
 Row = dict[str, Any]  # {"event": {...} | None, "frame": path, "position": {...} | None}
 
 
@@ -37,6 +39,7 @@ class Journal:
         self._positions: dict[str, dict[str, Any]] = {}
         self._last_event: dict[str, int] = {}
         self._rows, self._events = 0, 0
+        self.end: dict[str, Any] | None = None  # the event that ended the execution
         for row in rows or []:
             self._rows += 1
             self._note(row)
@@ -45,6 +48,7 @@ class Journal:
         if row["event"] is not None:
             self._events = row["event"]["id"]
             self._last_event[row["frame"]] = row["event"]["id"]
+            self.end = row["event"] if row["event"]["type"] in ENDS else None
         if row["position"] is not None:
             self._positions[row["frame"]] = row["position"]
 
@@ -77,6 +81,14 @@ class Journal:
         while path not in self._last_event and path:
             path = path.rpartition("/")[0]
         return self._last_event.get(path, 0)
+
+    def redrive(self) -> None:
+        """Let every branch that did not end try its state again, with its retries unspent."""
+        for document in list(self._positions.values()):
+            frame = Frame(**document)
+            if not frame.done:
+                frame.ready_to_redrive()
+                self.add(None, frame, position=True)
 
     def frame(self, path: str) -> Frame | None:
         """Where a branch stood, if it ever did."""
