@@ -9,6 +9,8 @@ from local_account.account import Account
 from local_account.records import Records
 from local_account.sagemaker.errors import invalid
 from local_account.sagemaker.job_runner import JobRunner
+from local_account.sagemaker.models import Models
+from local_account.sagemaker.packages import Packages
 from local_account.sagemaker.processing import ProcessingJobs
 from local_account.sagemaker.room import Room, Tags
 from local_account.sagemaker.shapes import check
@@ -36,7 +38,7 @@ class SageMakerService:
         self._runner = JobRunner(jobs_at_once)
         self._training = TrainingJobs(room, self._runner)
         self._processing = ProcessingJobs(room, self._runner)
-        self._drawers: list[Any] = [self._training, self._processing, Tags(room)]
+        self._drawers: list[Any] = [self._training, self._processing, Models(room), Packages(room), Tags(room)]
 
     def start(self) -> None:
         self._training.resume()
