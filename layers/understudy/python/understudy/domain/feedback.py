@@ -61,9 +61,9 @@ def sort_events(
 
 
 def canonical(event: FeedbackEvent, position: int, shown: Shown, user_id: str, now: datetime) -> dict[str, Any]:
-    """One line of `feedback/`."""
+    """One line of `feedback/`. The client's event id counts within its request: nobody can shadow another's events."""
     return {
-        "event_id": event.event_id,
+        "event_id": f"{shown.request_id}:{event.event_id}",
         "event_time": min(event.event_time, now).astimezone(now.tzinfo).isoformat(),
         "known_at": now.isoformat(),
         "event_type": event.type,
