@@ -18,7 +18,7 @@ from scipy import sparse
 
 from features.declaration import Column, FeatureSet, load
 from features.job import JobFailed
-from two_tower.encoding import Encoded, Index, TowerColumn, Vocabulary
+from two_tower.encoding import UNKNOWN, Encoded, Index, TowerColumn, Vocabulary
 
 BUCKETS = 10  # of a number, by quantiles of the training rows
 
@@ -196,3 +196,9 @@ def _grouped(users_R: np.ndarray, items_R: np.ndarray) -> Mapping[int, np.ndarra
     order = np.argsort(users_R, kind="stable")
     users, starts = np.unique(users_R[order], return_index=True)
     return dict(zip(users.tolist(), map(np.unique, np.split(items_R[order], starts[1:])), strict=True))
+
+
+def known_rows(ids: np.ndarray) -> np.ndarray:
+    """Places of the ids that have a row of their own, in the order of those rows."""
+    places = np.flatnonzero(ids != UNKNOWN)
+    return places[np.argsort(ids[places])]

@@ -26,6 +26,8 @@ class Parameters:
     teacher : str
         ``none``: id vectors start random (or warm) and learn by sampled softmax alone. ``ials``, ``ensemble``: they start
         distilled from a wider model of the pairs (docs/decisions/two_tower-teacher.md).
+    search_pairs : int
+        Up to so many distinct positives the teacher's numbers are chosen on the validation split; 0 keeps the recipe's.
     epochs : int
         Passes over the training rows at most; 0 keeps the teacher's start as it is.
     batch_size, negatives : int
@@ -38,6 +40,8 @@ class Parameters:
         Per step of size 1, on feature tables and network only.
     stop_metric : str
         Validation metric that decides which epoch is kept.
+    least_gain : float
+        By which share of it an epoch must better the best so far to take its place: validation is noisy.
     patience : int
         Epochs without a better one until the run stops.
     init_scale : float
@@ -48,13 +52,15 @@ class Parameters:
     """
 
     teacher: str = "ensemble"
-    epochs: int = 8
+    search_pairs: int = 300_000
+    epochs: int = 5
     batch_size: int = 1024
     negatives: int = 512
     learning_rate: float = 0.003
     id_dropout: float = 0.2
     weight_decay: float = 0.0
     stop_metric: str = "recall_at_50"
+    least_gain: float = 0.01
     patience: int = 2
     init_scale: float = 0.1
     seed: int = 0
@@ -70,6 +76,8 @@ class Parameters:
             (self.learning_rate > 0, f"learning_rate is {self.learning_rate}; expected more than 0"),
             (0 <= self.id_dropout < 1, f"id_dropout is {self.id_dropout}; expected 0 to below 1"),
             (self.weight_decay >= 0, f"weight_decay is {self.weight_decay}; expected 0 or more"),
+            (self.search_pairs >= 0, f"search_pairs is {self.search_pairs}; expected 0 or more"),
+            (self.least_gain >= 0, f"least_gain is {self.least_gain}; expected 0 or more"),
             (self.patience >= 1, f"patience is {self.patience}; expected 1 or more"),
             (self.init_scale > 0, f"init_scale is {self.init_scale}; expected more than 0"),
             (

@@ -9,14 +9,14 @@ import numpy as np
 import torch
 from scipy import sparse
 
-from two_tower.data import Prepared
+from two_tower.data import Prepared, known_rows
 from two_tower.encoding import UNKNOWN, Encoded
 from two_tower.history import ridge
 from two_tower.model import DIMENSION, Tower, TwoTower, as_tensors
 from two_tower.warm import WarmIds
 
 FIT_ROWS = 300_000  # of the training rows at most: the ridge fit needs no more
-FEATURE_RIDGE = 5.0  # pseudo-rows that pull a feature's row towards nothing
+FEATURE_RIDGE = 100.0  # pseudo-rows that pull a feature's row towards nothing; docs/decisions/two_tower-start.md
 
 
 def start_random(model: TwoTower, scale: float, seed: int) -> None:
@@ -62,8 +62,7 @@ def start_from_vectors(model: TwoTower, prepared: Prepared, users_UD: np.ndarray
     newest = np.zeros(len(users_UD), dtype=np.int64)
     newest[users_R - 1] = np.arange(len(users_R))  # rows are in time order: the last one stays
     _leave_over(model.user, {name: value[newest] for name, value in prepared.users.items()}, users_UD)
-    known = np.flatnonzero(prepared.catalogue["item_id"] != UNKNOWN)
-    known = known[np.argsort(prepared.catalogue["item_id"][known])]
+    known = known_rows(prepared.catalogue["item_id"])
     catalogue = {name: value[known] for name, value in prepared.catalogue.items()}
     _fit_features(model.item, catalogue, items_ID)
     _leave_over(model.item, catalogue, items_ID)

@@ -22,6 +22,7 @@ from two_tower.export import export_model
 from two_tower.model import TwoTower
 from two_tower.parameters import Folders, Parameters, read_folders, read_parameters, training_parser
 from two_tower.recall import baselines
+from two_tower.search import search_recipe
 from two_tower.start import start_from_vectors, start_random, start_warm
 from two_tower.teacher import Recipe, teach
 from two_tower.threads import available_cores
@@ -69,7 +70,10 @@ def _train(parameters: Parameters, folders: Folders, group: Group) -> str:
 def _start(model: TwoTower, prepared: Prepared, parameters: Parameters, warm: WarmIds | None) -> None:
     start_random(model, parameters.init_scale, parameters.seed)
     if parameters.teacher != "none":
-        users_UD, items_ID = teach(prepared, parameters.teacher, Recipe(), parameters.seed, warm, progress)
+        recipe = Recipe()
+        if prepared.positives_UI.nnz <= parameters.search_pairs:
+            recipe = search_recipe(prepared, recipe, parameters.stop_metric, parameters.seed, progress)
+        users_UD, items_ID = teach(prepared, parameters.teacher, recipe, parameters.seed, warm, progress)
         start_from_vectors(model, prepared, users_UD, items_ID)
     elif warm is not None:
         taken = start_warm(model, prepared, warm)
