@@ -1,0 +1,49 @@
+"""`understudy`: the console of a deployed stack, on AWS or on a laptop."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+
+from cli import account_commands, data_commands, demo, night_commands, release_commands, serving_commands
+from cli.site import Problem
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Retrain a two-stage recommender every night and bring each release on stage as one thing.\n\n"
+    "On a laptop: [bold]understudy up[/], [bold]understudy data generate[/], [bold]understudy night[/], [bold]understudy recommend --user u-7[/]. "
+    "With AWS credentials the same commands work on the deployed stack.",
+)
+for module in (account_commands, night_commands, release_commands, serving_commands, demo):
+    module.register(app)
+app.add_typer(data_commands.app, name="data")
+
+
+def main() -> None:
+    """Run a command; whatever it could not do is one sentence on stderr and exit code 1."""
+    errors = Console(stderr=True)
+    try:
+        app(standalone_mode=False)
+    except Problem as problem:
+        errors.print(f"[red]understudy:[/] {problem.sentence}")
+        sys.exit(1)
+    except typer.Exit as ended:
+        sys.exit(ended.exit_code)
+    except typer.Abort:
+        sys.exit(130)
+    except KeyboardInterrupt:
+        errors.print("stopped by Ctrl-C; what runs on the account goes on: understudy status")
+        sys.exit(130)
+    except (ClientError, BotoCoreError) as error:
+        errors.print(f"[red]understudy:[/] AWS refused: {error}")
+        sys.exit(1)
+    except Exception as error:
+        if type(error).__module__.startswith("click") or hasattr(error, "show"):
+            error.show()  # type: ignore[attr-defined]  # a usage error of click knows how to say itself
+            sys.exit(2)
+        raise

@@ -1,0 +1,70 @@
+"""releases: what was made, what it measured, what it came from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from cli.options import STACK, STATE, Stack, State, console
+from cli.site import connect
+from cli.stage import read_release, read_releases, read_traffic
+
+
+def register(app: typer.Typer) -> None:
+    app.command()(releases)
+
+
+def releases(
+    release_id: Annotated[str | None, typer.Argument(help="Show one release whole, with its lineage.")] = None,
+    card: Annotated[
+        Path | None, typer.Option("--card", help="Write that release's model card (HTML) to this file.")
+    ] = None,
+    stack: Stack = STACK,
+    state: State = STATE,
+) -> None:
+    """List every release, newest first, or show one."""
+    site = connect(stack, state)
+    if release_id is not None:
+        release = read_release(site, release_id)
+        if card is not None:
+            bucket, _, key = release["model_card_s3"].removeprefix("s3://").partition("/")
+            site.client("s3").download_file(bucket, key, str(card))
+            console.print(f"model card of {release_id}: {card}")
+        else:
+            console.print_json(json.dumps(release))
+        return
+    found = read_releases(site)
+    if not found:
+        console.print("no release yet: understudy night")
+        return
+    traffic = read_traffic(site)
+    serving = traffic["champion"]["release"] if traffic else None
+    console.print(releases_table(found, serving))
+
+
+def releases_table(found: list[dict[str, Any]], serving: str | None) -> Table:
+    table = Table(title="Releases")
+    for title in ("release", "status", "made", "recall@10", "NDCG@10", "ranker AUC", "cost", "why"):
+        table.add_column(title, justify="right" if title in {"recall@10", "NDCG@10", "ranker AUC", "cost"} else "left")
+    for release in found:
+        recall, ranking = release["metrics"].get("recall", {}), release["metrics"].get("ranking", {})
+        cost = release["lineage"].get("cost_usd")
+        table.add_row(
+            release["release_id"],
+            "[green]on stage[/]" if release["release_id"] == serving else release["status"],
+            release["created_at"][:16].replace("T", " "),
+            _figure(recall.get("recall_at_10")),
+            _figure(recall.get("ndcg_at_10")),
+            _figure(ranking.get("auc")),
+            "-" if cost is None else f"${cost:.4f}",
+            "; ".join(release["gate"].get("reasons", []))[:80] or release["lineage"].get("reason", ""),
+        )
+    return table
+
+
+def _figure(value: Any) -> str:
+    return f"{value:.4f}" if isinstance(value, int | float) else "-"
