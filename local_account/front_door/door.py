@@ -10,11 +10,13 @@ import logging
 from local_account.front_door import chunked, signature
 from local_account.front_door.answers import error_response
 from local_account.front_door.call import Call
+from local_account.front_door.iam import Demand
 from local_account.front_door.identities import Identities
 from local_account.front_door.long_poll import LongPoll
 from local_account.front_door.moto_services import MotoServices
 from local_account.front_door.operations import operation_of
 from local_account.front_door.rights import Rights
+from local_account.front_door.s3_operations import bucket_and_key
 from local_account.front_door.security_tokens import SecurityTokens
 from local_account.front_door.services import ROOMS, Services
 from local_account.wire import AwsError, Principal, Request, Response
@@ -76,7 +78,12 @@ class Door:
             return self._tokens.handle(call, operation, principal)
         if service == "sqs" and operation == "ReceiveMessage":
             return self._long_poll.receive(call)
-        return self._moto.handle(call, service, operation)
+        response = self._moto.handle(call, service, operation)
+        if response.status == 404 and operation in ("GetObject", "HeadObject"):
+            # S3 tells only those who may list a bucket that it lacks an object.
+            bucket = bucket_and_key(call)[0]
+            self._rights.require_demand(Demand("s3:ListBucket", f"arn:aws:s3:::{bucket}"), principal)
+        return response
 
 
 def _guess_service(call: Call) -> str:

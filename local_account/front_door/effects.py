@@ -25,9 +25,8 @@ _READ_VERBS = (
 # Read by their verb, and still they change the world: a received message is hidden, and its handle deletes it.
 _READS_BY_NAME = frozenset({"AssumeRole", "TestEventPattern", "TransactGetItems", "SimulatePrincipalPolicy"})
 # Reads of one entry of a dictionary, where a write at the same time shows the old value or the new one. All other
-# reads walk over what a writer may be changing.
+# reads walk over what a writer may be changing; DynamoDB's too, since moto updates an item in place.
 _LOCK_FREE = {
-    "dynamodb": frozenset({"GetItem", "BatchGetItem"}),
     "s3": frozenset({"GetObject", "HeadObject", "HeadBucket"}),
     "ssm": frozenset({"GetParameter"}),
     "secretsmanager": frozenset({"GetSecretValue"}),

@@ -44,7 +44,7 @@ class LocalAccount:
         self.endpoint_url = f"http://127.0.0.1:{self.port}"
         self.identities = Identities(state_dir)
         self.moto = MotoServices(host=f"127.0.0.1:{self.port}", clock=self.clock)
-        self.rights = Rights()
+        self.rights = Rights(self.moto)
         self.services = Services(self)
         self.door = Door(self.identities, self.moto, self.services, self.rights)
         self._server = Server(self.door.answer, listener)

@@ -11,6 +11,7 @@ import re
 import secrets
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
@@ -29,9 +30,10 @@ from moto.core.request import Request as MotoRequest
 
 from local_account.account import ACCOUNT_ID, REGION
 from local_account.clock import Clock
-from local_account.front_door import randomness
+from local_account.front_door import dynamodb_reads, randomness
 from local_account.front_door.call import Call
 from local_account.front_door.effects import changed_something, is_read, needs_no_lock, scopes_of
+from local_account.front_door.words import words
 from local_account.wire import AwsError, Response
 
 _BACKENDS = {"monitoring": "cloudwatch"}  # signing name -> moto's name, where they differ
@@ -70,11 +72,11 @@ class MotoServices:
         self.journal: Journal | None = None
         self._locks: dict[str, threading.RLock] = {}
         self._new_lock = threading.Lock()
-        self._written: dict[str, Callable[[], None]] = {}
+        self._written: dict[str, list[Callable[[], None]]] = defaultdict(list)
 
     def on_write(self, service: str, callback: Callable[[], None]) -> None:
-        """Call back after every write to a service."""
-        self._written[service] = callback
+        """Call back after every write to a service, while its lock is still held."""
+        self._written[service].append(callback)
 
     def handle(self, call: Call, service: str, operation: str) -> Response:
         """Answer a call whose sender may make it.
@@ -88,12 +90,14 @@ class MotoServices:
         if read and needs_no_lock(service, operation):
             return self.play(_record(call, service, operation))
         with self.locked(scopes_of(call, service, operation)):
+            if service == "dynamodb" and (answer := dynamodb_reads.read(backend(service), operation, call)):
+                return answer
             record = _record(call, service, operation)
             response = self.play(record)
             if not read and response.status < 400 and changed_something(operation, response.body):
                 if self.journal is not None:
                     self.journal.append(record)
-                if (written := self._written.get(service)) is not None:
+                for written in self._written[service]:
                     written()
             return response
 
@@ -157,24 +161,9 @@ def _record(call: Call, service: str, operation: str) -> Record:
 
 
 # Checked at the door already, or the transport's own.
-_NOT_FOR_MOTO = frozenset(
-    [
-        "authorization",
-        "x-amz-date",
-        "x-amz-security-token",
-        "x-amz-content-sha256",
-        "host",
-        "content-length",
-        "connection",
-        "transfer-encoding",
-        "expect",
-        "accept-encoding",
-        "user-agent",
-        "amz-sdk-invocation-id",
-        "amz-sdk-request",
-        "accept",
-        "x-amz-user-agent",
-    ]
+_NOT_FOR_MOTO = words(
+    "authorization x-amz-date x-amz-security-token x-amz-content-sha256 host content-length connection "
+    "transfer-encoding expect accept-encoding user-agent amz-sdk-invocation-id amz-sdk-request accept x-amz-user-agent"
 )
 
 
