@@ -66,7 +66,7 @@ def parse(text: str) -> Jsonata:
     if found is None:
         with _compiling:
             try:
-                found = _Expression(text, timeout=EVALUATION_LIMIT_MS, stack=RECURSION_LIMIT)
+                found = _Expression(text)
             except JException as reason:
                 raise ValueError(f"{text}: {reason}") from reason
             found.set_output_convert_nulls(False)
@@ -94,9 +94,14 @@ def evaluate(text: str, bindings: Mapping[str, Any], account_ms: int, field: str
         States.QueryEvaluationError if it fails, is undefined, or is no JSON.
     """
     said = f"The JSONata expression '{text}' specified for the field '{field}'"
-    bound = {name: Utils.NULL_VALUE if value is None else value for name, value in bindings.items()}
+    expression = _for_this_thread(text, account_ms)
+    frame = expression.create_frame(None)
+    # The bounds belong to one evaluation: a compiled expression would count depth and time over all of its life.
+    frame.set_runtime_bounds(EVALUATION_LIMIT_MS, RECURSION_LIMIT)
+    for name, value in bindings.items():
+        frame.bind(name, Utils.NULL_VALUE if value is None else value)
     try:
-        value = _for_this_thread(text, account_ms).evaluate(None, bound)
+        value = expression.evaluate(None, frame)
     except (JException, ValueError, TypeError, ArithmeticError, LookupError, AttributeError, RecursionError) as reason:
         raise StatesError(QUERY_EVALUATION_ERROR, f"{said} threw an error during evaluation. {reason}") from reason
     if value is None:
