@@ -56,7 +56,7 @@ class Parameters:
     epochs: int = 5
     batch_size: int = 1024
     negatives: int = 512
-    learning_rate: float = 0.003
+    learning_rate: float = 0.001
     id_dropout: float = 0.2
     weight_decay: float = 0.0
     stop_metric: str = "recall_at_50"

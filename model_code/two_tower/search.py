@@ -19,7 +19,7 @@ from two_tower.teacher import Recipe, ials, side_information
 # (λ, α0) of the narrow iALS, from what large data wants to what small data wants.
 CANDIDATES = ((0.009, 0.1), (0.006, 0.3), (0.01, 0.5), (0.006, 1.0), (0.003, 2.0))
 SMALL_EASE = 1500.0  # EASE's λ where data is small
-SWEEPS = 4  # enough to tell the candidates apart
+SWEEPS = 4  # on small data more sweeps only overfit
 
 
 def search_recipe(prepared: Prepared, recipe: Recipe, stop_metric: str, seed: int, progress: Progress) -> Recipe:
@@ -42,6 +42,7 @@ def search_recipe(prepared: Prepared, recipe: Recipe, stop_metric: str, seed: in
         recipe,
         narrow=(recipe.narrow[0], regularisation, alpha),
         wide=None,
+        sweeps=SWEEPS,
         ease_regularisation=SMALL_EASE,
         iterations=recipe.iterations // 2,
     )

@@ -17,7 +17,8 @@ from features.job import JobFailed, metric, progress
 from two_tower.checkpoint import Progressed, load_checkpoint, save_checkpoint
 from two_tower.data import Prepared
 from two_tower.distributed import Group, add_up_gradients, as_leader_says, gather_rows, on_every_rank, sum_over_ranks
-from two_tower.losses import log_candidate_rate, sampled_softmax
+from two_tower.encoding import UNKNOWN
+from two_tower.losses import distinct_candidates, log_candidate_rate, sampled_softmax
 from two_tower.model import TwoTower, as_tensors
 from two_tower.parameters import Parameters
 from two_tower.recall import recall_metrics
@@ -133,29 +134,23 @@ class Trainer:
 
     def _step(self, rows_B: torch.Tensor, draw: torch.Generator) -> float:
         """One step on one global batch; the loss is its weighted mean, the same on every rank."""
-        parameters, device = self.parameters, self.group.device
-        share = self.group.share(len(rows_B))
+        parameters, device, group = self.parameters, self.group.device, self.group
         uniform_N = torch.randint(len(self.prepared.catalogue_ids), (parameters.negatives,), generator=draw)
+        candidates_C, real_C, place_B = distinct_candidates(self.items_R[rows_B], uniform_N, group.world)
         stranger_B = torch.rand(len(rows_B), generator=draw) < parameters.id_dropout
-        candidates_C = torch.cat([self.items_R[rows_B], uniform_N])
         unnamed_C = torch.rand(len(candidates_C), generator=draw) < parameters.id_dropout
-        mine = rows_B[share]
-        users = {name: value[mine].to(device) for name, value in self.users.items()}
-        users["user_id"] = users["user_id"].masked_fill(stranger_B[share].to(device), 0)
-        # One look-up for own positives and the uniform negatives, which every rank computes for itself.
-        here = torch.cat([torch.arange(share.start, share.stop), torch.arange(len(rows_B), len(candidates_C))])
-        items = {name: value[candidates_C[here].to(device)] for name, value in self.catalogue.items()}
-        items["item_id"] = items["item_id"].masked_fill(unnamed_C[here].to(device), 0)
-        vectors = self.model.item(items)
-        gathered_BD = gather_rows(vectors[: len(mine)], self.group)
+        share, own = group.share(len(rows_B)), group.share(len(candidates_C))
+        users = {name: value[rows_B[share]].to(device) for name, value in self.users.items()}
+        users["user_id"] = users["user_id"].masked_fill(stranger_B[share].to(device), UNKNOWN)
+        items = {name: value[candidates_C[own].to(device)] for name, value in self.catalogue.items()}
+        items["item_id"] = items["item_id"].masked_fill(unnamed_C[own].to(device), UNKNOWN)
         weights_B = self.weights_R[rows_B] / self.weights_R[rows_B].sum().clamp(min=1e-12)
         loss = sampled_softmax(
             self.model.user(users),
-            torch.cat([gathered_BD, vectors[len(mine) :]]),
-            candidates_C.to(device),
-            self.log_q_I[candidates_C].to(device),
+            gather_rows(self.model.item(items), group),
+            place_B[share].to(device),
+            self.log_q_I[candidates_C].masked_fill(~real_C, math.inf).to(device),
             weights_B[share].to(device),
-            first=share.start,
         )
         self.dense.zero_grad(set_to_none=True)
         self.sparse.zero_grad(set_to_none=True)
