@@ -15,7 +15,7 @@ help: ## this list
 
 $(READY): requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --upgrade pip==26.1.2 setuptools==83.0.0 wheel
+	$(BIN)/pip install --quiet --upgrade pip==26.3 setuptools==84.2.1 wheel==0.48.0
 	$(BIN)/pip install --quiet --requirement requirements.txt
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
@@ -40,7 +40,7 @@ bench: $(READY) ## measure what the issue promises; ONLY=name for one; writes bu
 
 $(SAM):
 	$(PYTHON) -m venv .venv-sam
-	.venv-sam/bin/pip install --quiet aws-sam-cli==1.151.0
+	.venv-sam/bin/pip install --quiet aws-sam-cli==1.170.0
 
 sam-check: $(SAM) ## what AWS's own tools say of template.yaml
 	SAM_CLI_TELEMETRY=0 $(SAM) validate --lint --region us-east-1
