@@ -42,9 +42,9 @@ def map_items(branch: Branch) -> Outcome:
     try:
         result = branch.execution.fan_out(runs, min(limit, MAP_CONCURRENCY), lambda: together.cancel("sibling"))
     except StatesError:
-        branch.journal("MapStateFailed", {})
+        branch.journal("MapStateFailed")
         raise
-    branch.journal("MapStateSucceeded", {})
+    branch.journal("MapStateSucceeded")
     return branch.outcome(state, default=result, result=result)
 
 
