@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from features.declaration import load
+
 EVENT_TYPES = ("impression", "click", "like", "follow", "skip")
 POSITIVE_TYPES = ("click", "like", "follow")
 
@@ -51,3 +53,20 @@ REQUIRED = {
     "users": ("user_id", "known_at"),
     "items": ("item_id", "known_at"),
 }
+
+_KINDS = {
+    "number": pa.float64(),
+    "category": pa.string(),
+    "ids": pa.list_(pa.string()),
+    "shares": pa.map_(pa.string(), pa.float64()),
+}
+
+
+def offline_schema(entity: str) -> pa.Schema:
+    """Columns of `user_features` or `item_features`: the id, feature_time, and the declared features under their short names."""
+    columns = {f"{entity}_id": pa.string(), "feature_time": TIME}
+    return pa.schema([*columns.items(), *((c.feature, _KINDS[c.kind]) for c in load().group(entity))])
+
+
+OFFLINE = {f"{entity}_features": offline_schema(entity) for entity in ("user", "item")}
+PARTITIONED_BY = {"events": "event_time", "user_features": "feature_time", "item_features": "feature_time"}
