@@ -96,7 +96,7 @@ class SageMakerJob:
         try:
             return dict(self._call("Describe", {f"{self.kind}Name": self.name}))
         except StatesError as error:
-            if "not exist" in error.cause or "not find" in error.cause or "ResourceNotFound" in error.error:
+            if any(words in error.cause for words in ("not found", "not find", "not exist", "ResourceNotFound")):
                 return None
             raise
 
