@@ -129,11 +129,9 @@ def event_of(line: bytes) -> dict[str, Any]:
             raise ValueError(f"{name} is {event[name]!r}; expected a text that is not empty")
     if event["event_type"] not in EVENT_TYPES:
         raise ValueError(f"event_type is {event['event_type']!r}; expected one of {', '.join(EVENT_TYPES)}")
-    event["event_time"], event["known_at"] = _time(event, "event_time"), _time(event, "known_at")
-    if event["known_at"] < event["event_time"]:
-        event["known_at"] = event[
-            "event_time"
-        ]  # a client's clock runs ahead of ours: it cannot be known before it happened
+    happened, known = _time(str(event["event_time"]), "event_time"), _time(str(event["known_at"]), "known_at")
+    # a client's clock may run ahead of ours: nothing is known before it happened
+    event["event_time"], event["known_at"] = happened, max(known, happened)
     if event["request_id"] is not None and not isinstance(event["request_id"], str):
         raise ValueError(f"request_id is {event['request_id']!r}; expected a text or null")
     event["position"] = _position(event["position"])
