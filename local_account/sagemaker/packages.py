@@ -112,14 +112,7 @@ class Packages:
         return public(self._package(params["ModelPackageName"]))
 
     def batch_describe_model_package(self, params: Params) -> Answer:
-        members = (
-            "ModelPackageGroupName",
-            "ModelPackageVersion",
-            "ModelPackageArn",
-            "CreationTime",
-            "InferenceSpecification",
-        )
-        members = (*members, "ModelPackageStatus", "ModelApprovalStatus")
+        members = (*_PACKAGES.summary, "InferenceSpecification")
         found: dict[str, Answer] = {}
         missing: dict[str, Answer] = {}
         for package in params["ModelPackageArnList"]:

@@ -7,13 +7,18 @@ from typing import Any
 
 from local_account.account import Account
 from local_account.records import Records
+from local_account.sagemaker.endpoint_book import EndpointBook
+from local_account.sagemaker.endpoint_configs import EndpointConfigs
+from local_account.sagemaker.endpoint_keeper import EndpointKeeper
+from local_account.sagemaker.endpoints import Endpoints
 from local_account.sagemaker.errors import invalid
 from local_account.sagemaker.job_runner import JobRunner
 from local_account.sagemaker.models import Models
 from local_account.sagemaker.packages import Packages
 from local_account.sagemaker.processing import ProcessingJobs
 from local_account.sagemaker.room import Room, Tags
-from local_account.sagemaker.shapes import check
+from local_account.sagemaker.runtime import Runtime
+from local_account.sagemaker.shapes import check, sagemaker_model
 from local_account.sagemaker.training import TrainingJobs
 from local_account.wire import AwsError, Request, Response, json_response, snake
 
@@ -38,17 +43,26 @@ class SageMakerService:
         self._runner = JobRunner(jobs_at_once)
         self._training = TrainingJobs(room, self._runner)
         self._processing = ProcessingJobs(room, self._runner)
-        self._drawers: list[Any] = [self._training, self._processing, Models(room), Packages(room), Tags(room)]
+        book, configs = EndpointBook(room), EndpointConfigs(room)
+        self._keeper = EndpointKeeper(room, book)
+        self._runtime = Runtime(account, self._keeper)
+        endpoints = Endpoints(room, configs, book, self._keeper)
+        registry = [Models(room), Packages(room), Tags(room)]
+        self._drawers: list[Any] = [self._training, self._processing, *registry, configs, endpoints]
 
     def start(self) -> None:
+        self._keeper.start()
         self._training.resume()
         self._processing.resume()
 
     def stop(self) -> None:
         self._runner.stop()
+        self._keeper.stop()
         self._records.close()
 
     def handle(self, request: Request) -> Response:
+        if request.action == "InvokeEndpoint":
+            return self._runtime.invoke(request)
         method = self._method(request.action)
         params = request.json()
         if not isinstance(params, dict):
@@ -58,7 +72,7 @@ class SageMakerService:
 
     def _method(self, action: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
         name = snake(action)
-        for drawer in self._drawers:
+        for drawer in self._drawers if action in sagemaker_model().operation_names else ():
             method = getattr(drawer, name, None)
             if method is not None:
                 found: Callable[[dict[str, Any]], dict[str, Any]] = method

@@ -121,3 +121,63 @@ def s3_input(name: str, uri: str, **more: Any) -> dict[str, Any]:
         "InputName": name,
         "S3Input": {"S3Uri": uri, "LocalPath": path, "S3DataType": "S3Prefix", "S3InputMode": "File", **more},
     }
+
+
+INFERENCE = """
+import json, os, sys, time
+def model_fn(model_dir):
+    text = open(os.path.join(model_dir, "name")).read()
+    if text == "broken":
+        raise RuntimeError("no such weights")
+    print("loaded", text, flush=True)
+    return text
+def input_fn(body, content_type):
+    if content_type != "text/csv":
+        raise ValueError(f"content type is {content_type!r}; expected text/csv")
+    return body.decode()
+def predict_fn(data, model):
+    if data == "boom":
+        raise KeyError("boom")
+    if data == "die":
+        os._exit(3)
+    return {"model": model, "echo": data, "pid": os.getpid()}
+def output_fn(prediction, accept):
+    return json.dumps(prediction), "application/json"
+"""
+
+
+def put_model(service: SageMakerService, account: Any, bucket: str, name: str) -> str:
+    """A model whose answers carry its name; one called `broken` cannot load."""
+    key = f"models/{name}/model.tar.gz"
+    text = "broken" if name.startswith("broken") else name
+    account.client("s3").put_object(Bucket=bucket, Key=key, Body=tar_gz({"name": text, "code/inference.py": INFERENCE}))
+    container = {"Image": IMAGE, "ModelDataUrl": f"s3://{bucket}/{key}"}
+    call(service, "CreateModel", ModelName=name, ExecutionRoleArn=ROLE, PrimaryContainer=container)
+    return name
+
+
+def put_config(service: SageMakerService, name: str, models: Mapping[str, str], **more: Any) -> str:
+    """An endpoint configuration; `models` is variant -> model, all of weight 1."""
+    rows = [
+        {
+            "VariantName": v,
+            "ModelName": m,
+            "InstanceType": "ml.m5.large",
+            "InitialInstanceCount": 1,
+            "InitialVariantWeight": 1.0,
+        }
+        for v, m in models.items()
+    ]
+    call(service, "CreateEndpointConfig", EndpointConfigName=name, ProductionVariants=rows, **more)
+    return name
+
+
+def settled(service: SageMakerService, endpoint: str) -> dict[str, Any]:
+    """An endpoint's description once it is InService or Failed."""
+
+    def look() -> dict[str, Any] | None:
+        doc = call(service, "DescribeEndpoint", EndpointName=endpoint)
+        return doc if doc["EndpointStatus"] in ("InService", "Failed", "OutOfService") else None
+
+    found: dict[str, Any] = until(look)
+    return found
