@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote
-from xml.etree import ElementTree
 
 from local_account.front_door.arns import arn
 from local_account.front_door.call import Call
@@ -15,7 +14,7 @@ from local_account.front_door.effects import tables_of
 from local_account.front_door.iam import Demand
 from local_account.front_door.moto_services import backend
 from local_account.front_door.refusals import unknown_operation
-from local_account.front_door.s3_operations import bucket_and_key, s3_iam_action
+from local_account.front_door.s3_operations import bucket_and_key, keys_to_delete, s3_iam_action
 from local_account.front_door.words import words
 from local_account.wire import AwsError
 
@@ -28,7 +27,7 @@ def s3(call: Call, operation: str, body: _Body) -> list[Demand]:
     if operation == "ListBuckets":
         return [Demand(action, "*")]
     if operation == "DeleteObjects":
-        return [Demand(action, f"arn:aws:s3:::{bucket}/{name}") for name in _keys_to_delete(call.body)]
+        return [Demand(action, f"arn:aws:s3:::{bucket}/{name}") for name in keys_to_delete(call.body)]
     context = {f"s3:{name}": value for name, value in call.headers.items() if name.startswith("x-amz-")}
     context |= {f"s3:{name}": call.query[name] for name in ("prefix", "delimiter", "max-keys") if name in call.query}
     demands = [Demand(action, f"arn:aws:s3:::{bucket}/{key}" if key else f"arn:aws:s3:::{bucket}", context)]
@@ -38,16 +37,6 @@ def s3(call: Call, operation: str, body: _Body) -> list[Demand]:
     if operation in ("PutObject", "CreateMultipartUpload") and "x-amz-tagging" in call.headers:
         demands.append(Demand("s3:PutObjectTagging", demands[0].resource, context))
     return demands
-
-
-def _keys_to_delete(body: bytes) -> list[str]:
-    if b"<!DOCTYPE" in body[:200].upper():
-        raise AwsError("MalformedXML", "The XML you provided declares a document type", 400)
-    try:
-        root = ElementTree.fromstring(body)  # noqa: S314 - without a document type there are no entities to expand
-    except ElementTree.ParseError as error:
-        raise AwsError("MalformedXML", f"The XML you provided is not well formed: {error}", 400) from error
-    return [element.text or "" for element in root.iter() if element.tag.rpartition("}")[2] == "Key"]
 
 
 _TABLE_OPERATIONS = words(

@@ -38,7 +38,7 @@ def _get(backend: Any, body: dict[str, Any]) -> Response | None:
     found = _find(backend.tables.get(body["TableName"]), body["Key"])
     if found is _UNCLEAR:
         return None
-    return _answer({} if found is None else {"Item": _item(found)})
+    return _answer({} if found is None else {"Item": plain_item(found)})
 
 
 def _batch_get(backend: Any, body: dict[str, Any]) -> Response | None:
@@ -55,7 +55,7 @@ def _batch_get(backend: Any, body: dict[str, Any]) -> Response | None:
         found = [_find(backend.tables.get(name), key) for key in keys]
         if any(item is _UNCLEAR for item in found):
             return None
-        responses[name] = [_item(item) for item in found if item is not None]
+        responses[name] = [plain_item(item) for item in found if item is not None]
     return _answer({"Responses": responses, "UnprocessedKeys": {}})
 
 
@@ -74,7 +74,8 @@ def _find(table: Any, key: dict[str, Any]) -> Item | None:
     return found
 
 
-def _item(item: Item) -> dict[str, Any]:
+def plain_item(item: Item) -> dict[str, Any]:
+    """An item in the form of DynamoDB's wire: `{name: {type: value}}`."""
     return {name: _plain(value) for name, value in item.attrs.items()}
 
 

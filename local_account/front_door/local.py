@@ -20,8 +20,10 @@ from local_account.clock import Clock
 from local_account.front_door.call import Call
 from local_account.front_door.door import Door
 from local_account.front_door.identities import Identities
+from local_account.front_door.journal import Journal
 from local_account.front_door.metrics import MetricBatch
 from local_account.front_door.moto_services import MotoServices
+from local_account.front_door.restoration import restore, shorten
 from local_account.front_door.rights import Rights
 from local_account.front_door.server import Server, listen
 from local_account.front_door.services import Services
@@ -49,11 +51,13 @@ class LocalAccount:
         self.door = Door(self.identities, self.moto, self.services, self.rights)
         self._server = Server(self.door.answer, listener)
         self._metrics = MetricBatch(self)
+        self._journal: Journal | None = None
         self._clients: dict[tuple[str, str | None, str], Any] = {}
         self._client_lock = threading.Lock()
 
     def start(self) -> None:
-        """Listen, then let every service take up what was under way."""
+        """Bring moto's world back, listen, then let every service take up what was under way."""
+        self._journal = restore(self.moto, self.state_dir / "moto")
         self.identities.write_config(self.endpoint_url)
         self._server.start()
         self._metrics.start()
@@ -61,10 +65,15 @@ class LocalAccount:
         _log.info("the account listens on %s", self.endpoint_url)
 
     def stop(self) -> None:
-        """End services in reverse order, then stop listening."""
+        """End services in reverse order, then stop listening; the journal is left short for the next start."""
         self.services.stop()
         self._metrics.stop()
         self._server.stop()
+        if self._journal is not None:
+            self.moto.journal = None
+            shorten(self._journal)
+            self._journal.close()
+            self._journal = None
 
     def credentials_for(self, role_arn: str, session_name: str, service: str | None = None) -> Credentials:
         """Fresh credentials of a role session, which do not expire.

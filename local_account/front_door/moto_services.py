@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import threading
 import time
 from collections import defaultdict
@@ -16,13 +15,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from io import BytesIO
-from typing import Any, Protocol
+from typing import Any
 
 os.environ.setdefault("MOTO_ACCOUNT_ID", "123456789012")
 os.environ.setdefault("MOTO_S3_DEFAULT_KEY_BUFFER_SIZE", str(256 * 1024))  # larger objects live in files, not memory
 os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
 
-import moto.logs.models
 from moto import backends
 from moto.core.base_backend import BackendDict
 from moto.core.exceptions import HTTPException
@@ -30,44 +28,28 @@ from moto.core.request import Request as MotoRequest
 
 from local_account.account import ACCOUNT_ID, REGION
 from local_account.clock import Clock
-from local_account.front_door import dynamodb_reads, randomness
+from local_account.front_door import dynamodb_reads, repeatable
 from local_account.front_door.call import Call
 from local_account.front_door.effects import changed_something, is_read, needs_no_lock, scopes_of
+from local_account.front_door.journal import Journal
+from local_account.front_door.record import Record
 from local_account.front_door.words import words
 from local_account.wire import AwsError, Response
 
 _BACKENDS = {"monitoring": "cloudwatch"}  # signing name -> moto's name, where they differ
 _Handler = Callable[[MotoRequest, str, Any], tuple[int, dict[str, Any], Any]]
+_S3_CONDITIONS = words("if-match if-none-match")
+_UPLOAD_ID = re.compile(rb"<UploadId>([^<]+)<")
 # moto reads region and account from a header that the front door has verified and need not pass on.
 _AUTHORIZATION = "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20260101/%s/%s/aws4_request"
-
-
-class Journal(Protocol):
-    def append(self, record: Record) -> None:
-        """Returns when the record would survive this process."""
-
-
-class Record:
-    """What must be known to make a request to moto again and get the same world."""
-
-    __slots__ = ("at", "body", "headers", "method", "operation", "path", "query", "seed", "service")
-
-    def __init__(
-        self, service: str, operation: str, method: str, path: str, query: str, headers: dict[str, str], body: bytes,
-        *, at: float | None = None, seed: int | None = None,
-    ) -> None:  # fmt: skip
-        self.service, self.operation = service, operation
-        self.method, self.path, self.query, self.headers, self.body = method, path, query, headers, body
-        self.at = time.time() if at is None else at
-        self.seed = secrets.randbits(63) if seed is None else seed
 
 
 class MotoServices:
     """moto behind one method. Writes of one scope (a table, a bucket, a service) happen one after another."""
 
     def __init__(self, host: str, clock: Clock) -> None:
-        randomness.install()
-        _let_logs_tell_time_by(clock)
+        repeatable.install()
+        self._clock = clock
         self.host = host
         self.journal: Journal | None = None
         self._locks: dict[str, threading.RLock] = {}
@@ -88,24 +70,32 @@ class MotoServices:
         """
         read = is_read(service, operation)
         if read and needs_no_lock(service, operation):
-            return self.play(_record(call, service, operation))
+            return self.play(self._record(call, service, operation))
         with self.locked(scopes_of(call, service, operation)):
             if service == "dynamodb" and (answer := dynamodb_reads.read(backend(service), operation, call)):
                 return answer
-            record = _record(call, service, operation)
+            record = self._record(call, service, operation)
             response = self.play(record)
             if not read and response.status < 400 and changed_something(operation, response.body):
-                if self.journal is not None:
-                    self.journal.append(record)
+                self._keep(record, response)
                 for written in self._written[service]:
                     written()
             return response
+
+    def _keep(self, record: Record, response: Response) -> None:
+        if self.journal is None:
+            return
+        # The condition of a write held, and need not be asked of a history that compaction has shortened.
+        record.headers = {name: value for name, value in record.headers.items() if name not in _S3_CONDITIONS}
+        if record.operation == "CreateMultipartUpload" and (match := _UPLOAD_ID.search(response.body)):
+            record.note = match[1].decode()
+        self.journal.append(record)
 
     def play(self, record: Record) -> Response:
         """Hand a request to moto as it is: no lock, no journal."""
         handler = _handler(record.service, record.path)
         request = MotoRequest(self._environ(record))
-        with randomness.seeded(record.seed):
+        with repeatable.played(record.seed, record.ahead_s):
             try:
                 status, headers, body = handler(request, request.raw_url, request.headers)
             except HTTPException as error:
@@ -130,7 +120,20 @@ class MotoServices:
                 lock = self._locks.setdefault(scope, threading.RLock())
         return lock
 
+    def _record(self, call: Call, service: str, operation: str) -> Record:
+        return Record(
+            service=service,
+            operation=operation,
+            method=call.method,
+            path=call.raw_path,
+            query=call.query_string,
+            headers={name: value for name, value in call.headers.items() if name not in _NOT_FOR_MOTO},
+            ahead_s=self._clock.epoch() - time.time(),
+            load=lambda: call.body,
+        )
+
     def _environ(self, record: Record) -> dict[str, Any]:
+        body = record.body
         environ: dict[str, Any] = {
             "REQUEST_METHOD": record.method,
             "PATH_INFO": record.path if "%" not in record.path else _decoded(record.path),
@@ -140,8 +143,8 @@ class MotoServices:
             "SERVER_PORT": "80",
             "SERVER_PROTOCOL": "HTTP/1.1",
             "wsgi.url_scheme": "http",
-            "wsgi.input": BytesIO(record.body),
-            "CONTENT_LENGTH": str(len(record.body)),
+            "wsgi.input": BytesIO(body),
+            "CONTENT_LENGTH": str(len(body)),
             "HTTP_HOST": self.host,
             "HTTP_AUTHORIZATION": _AUTHORIZATION % (REGION, record.service),
         }
@@ -155,21 +158,11 @@ class MotoServices:
         return environ
 
 
-def _record(call: Call, service: str, operation: str) -> Record:
-    headers = {name: value for name, value in call.headers.items() if name not in _NOT_FOR_MOTO}
-    return Record(service, operation, call.method, call.raw_path, call.query_string, headers, call.body)
-
-
 # Checked at the door already, or the transport's own.
 _NOT_FOR_MOTO = words(
     "authorization x-amz-date x-amz-security-token x-amz-content-sha256 host content-length connection "
     "transfer-encoding expect accept-encoding user-agent amz-sdk-invocation-id amz-sdk-request accept x-amz-user-agent"
 )
-
-
-def _let_logs_tell_time_by(clock: Clock) -> None:
-    """CloudWatch Logs refuses lines from the future, and the account's clock may have been moved there."""
-    moto.logs.models.utcnow = lambda: clock.now().replace(tzinfo=None)
 
 
 def _decoded(path: str) -> str:

@@ -5,6 +5,8 @@ Source: Service Authorization Reference, "Actions, resources, and condition keys
 
 from __future__ import annotations
 
+from xml.etree import ElementTree
+
 from local_account.front_door.call import Call
 from local_account.wire import AwsError
 
@@ -85,6 +87,17 @@ def bucket_and_key(call: Call) -> tuple[str, str]:
     """Path-style bucket and decoded key; either may be empty."""
     bucket, _, key = call.path.lstrip("/").partition("/")
     return bucket, key
+
+
+def keys_to_delete(body: bytes) -> list[str]:
+    """Keys that a DeleteObjects request names."""
+    if b"<!DOCTYPE" in body[:200].upper():
+        raise AwsError("MalformedXML", "The XML you provided declares a document type", 400)
+    try:
+        root = ElementTree.fromstring(body)  # noqa: S314 - without a document type there are no entities to expand
+    except ElementTree.ParseError as error:
+        raise AwsError("MalformedXML", f"The XML you provided is not well formed: {error}", 400) from error
+    return [element.text or "" for element in root.iter() if element.tag.rpartition("}")[2] == "Key"]
 
 
 def s3_operation(call: Call) -> str:
