@@ -61,7 +61,12 @@ class Site:
         """(status, JSON answer) of one signed call that boto3 has no client for: our API, and OpenSearch."""
         data = b"" if body is None else json.dumps(body).encode()
         request = AWSRequest(method, url, data=data, headers={"content-type": "application/json"})
-        SigV4Auth(self.session.get_credentials(), service, self.session.region_name or "us-east-1").add_auth(request)
+        credentials = self.session.get_credentials()
+        if credentials is None:
+            raise Problem(
+                "no AWS credentials were found; expected a profile or AWS_* variables, or on a laptop: understudy up"
+            )
+        SigV4Auth(credentials, service, self.session.region_name or "us-east-1").add_auth(request)
         answer = URLLib3Session(timeout=30).send(request.prepare())
         try:
             return answer.status_code, json.loads(answer.content or b"null")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from understudy.adapters.aws_items import from_item
-
 from cli.site import Problem, Site
+from understudy.adapters.aws_items import from_item
 
 
 def read_traffic(site: Site) -> dict[str, Any] | None:

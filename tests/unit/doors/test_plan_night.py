@@ -1,0 +1,161 @@
+"""functions/plan_night: one night at a time, and a plan that is the same for the same window, data, code and parameters."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tests.support.doors import CONTEXT, golden, load_door
+from tests.support.releases import release
+from understudy.adapters.memory import MemoryLeases, MemoryReleases, MemoryTraffic
+from understudy.contracts.traffic import Standing, Traffic
+from understudy.domain.lease import Lease
+from understudy.errors import LeaseHeld
+from understudy.settings import PlanNightSettings
+
+BUCKET = "understudy-artifactbucket-1"
+STARTED = datetime(2026, 11, 23, 4, tzinfo=UTC)
+
+
+class States:
+    """Executions by ARN and their status; anything else never existed."""
+
+    def __init__(self, **running: str) -> None:
+        self._status = running
+
+    def describe_execution(self, executionArn: str) -> dict[str, str]:
+        return {"status": self._status.get(executionArn, "FAILED")}
+
+
+@pytest.fixture
+def door(aws, artifacts, monkeypatch):
+    """The door over memory stores and an in-process S3 and DynamoDB; `door.world_parts` are its stores."""
+    module: Any = load_door("plan_night")
+    dynamodb = aws.client("dynamodb")
+    key = {
+        "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+        "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+    }
+    dynamodb.create_table(TableName="state", BillingMode="PAY_PER_REQUEST", **key)
+    settings = PlanNightSettings(
+        lease_table="l",
+        traffic_table="t",
+        releases_table="r",
+        state_table="state",
+        artifact_bucket=BUCKET,
+        lake_bucket="lake",
+        window_days=30,
+        two_tower_parameters="{}",
+        ranker_parameters='{"trees": 50}',
+        opensearch_engine="faiss",
+    )
+    parts = SimpleNamespace(
+        leases=MemoryLeases(),
+        traffic=MemoryTraffic(),
+        releases=MemoryReleases(),
+        dynamodb=dynamodb,
+        s3=artifacts,
+        states=States(),
+    )
+    monkeypatch.setattr(module, "world", lambda: module.World(settings, **vars(parts)))
+    module.parts = parts
+    return module
+
+
+def lake_through(door, through: str) -> None:
+    door.parts.dynamodb.put_item(
+        TableName="state", Item={"id": {"S": "lake"}, "data_through": {"S": through}, "data_version": {"N": "1"}}
+    )
+
+
+def test_a_night_ends_where_the_data_ends_when_no_user_was_served_since(door):
+    lake_through(door, "2026-11-20T00:00:00+00:00")
+    plan = door.handler(golden("plan_night/schedule"), CONTEXT)
+    assert plan["as_of"] == "2026-11-20T00:00:00Z"
+    assert plan["release_id"].startswith("r-20261120-")
+
+
+def test_a_night_ends_now_once_feedback_of_served_users_has_come(door):
+    lake_through(door, "2026-11-20T00:00:00+00:00")
+    door.parts.s3.put_object(Bucket="lake", Key="feedback/2026/11/22/10/x", Body=b"{}")
+    assert door.handler(golden("plan_night/schedule"), CONTEXT)["as_of"] == "2026-11-23T04:00:00Z"
+
+
+def test_the_same_night_planned_anew_has_the_same_release_and_the_same_places(door):
+    first = door.handler(golden("plan_night/schedule"), CONTEXT)
+    door.parts.leases.release(door.parts.leases.holder("night"))
+    second = door.handler({**golden("plan_night/schedule"), "run_id": "night-again"}, CONTEXT)
+    assert (second["release_id"], second["work"]) == (first["release_id"], first["work"])
+    assert second["fence"] == first["fence"] + 1
+
+
+def test_a_parameter_moves_the_places_of_what_depends_on_it_and_of_nothing_else(door):
+    plain = door.handler(golden("plan_night/schedule"), CONTEXT)
+    event = golden("plan_night/schedule")
+    event["request"]["ranker"] = {"trees": 51}
+    changed = door.handler(event, CONTEXT)
+    moved = {stage for stage in plain["work"] if plain["work"][stage] != changed["work"][stage]}
+    assert moved == {"ranker", "index_items", "evaluate"}  # the index carries the release's id
+    assert changed["release_id"] != plain["release_id"]
+
+
+def test_a_second_night_is_refused_with_the_first_ones_execution(door):
+    door.handler(golden("plan_night/schedule"), CONTEXT)
+    running = golden("plan_night/schedule")["execution_arn"]
+    door.parts.states.__init__(**{running: "RUNNING"})
+    with pytest.raises(LeaseHeld, match=running):
+        door.handler(golden("plan_night/by_hand_with_parameters"), CONTEXT)
+
+
+def test_a_lease_that_a_dead_night_left_behind_is_taken_over_with_a_higher_fence(door):
+    dead: Lease = door.parts.leases.acquire("night", "arn:dead", 40_000, STARTED)
+    assert door.handler(golden("plan_night/schedule"), CONTEXT)["fence"] == dead.fence + 1
+
+
+def test_the_champion_warms_the_towers_and_its_index_is_kept(door):
+    record = door.parts.releases.register(release("r-0"))
+    door.parts.traffic.replace(
+        None,
+        Traffic(change_id="c", champion=Standing(release="r-0", slot="blue"), salt="s", reason="r", changed_at=STARTED),
+        1,
+    )
+    plan = door.handler(golden("plan_night/schedule"), CONTEXT)
+    assert plan["champion"]["two_tower_model_s3"] == record.two_tower_model_s3
+    assert plan["keep_indices"] == "items-r-0"
+
+
+def test_the_deployed_code_lies_where_jobs_look_for_it_under_the_hash_of_its_content(door):
+    plan = door.handler(golden("plan_night/schedule"), CONTEXT)
+    key = plan["code_uri"].removeprefix(f"s3://{BUCKET}/")
+    body = door.parts.s3.get_object(Bucket=BUCKET, Key=f"{key}/sourcedir.tar.gz")["Body"].read()
+    with tarfile.open(fileobj=io.BytesIO(body)) as archive:
+        names = set(archive.getnames())
+    assert {
+        "launch.py",
+        "features/features.yaml",
+        "two_tower/train.py",
+        "ranker/train.py",
+        "item_index/index_items.py",
+        "evaluation/evaluate.py",
+    } <= names
+    assert door.parts.s3.head_object(Bucket=BUCKET, Key=f"{key}/launch.py")["ContentLength"] > 0
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"run_id": "x" * 45},
+        {"run_id": "a b"},
+        {"started_at": "soon"},
+        {"request": {"window_days": 1}},
+        {"request": {"colour": "red"}},
+    ],
+)
+def test_a_request_that_cannot_be_planned_is_refused(door, broken):
+    with pytest.raises(ValueError, match="validation error"):
+        door.handler({**golden("plan_night/schedule"), **broken}, CONTEXT)
