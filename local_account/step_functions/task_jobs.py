@@ -22,6 +22,7 @@ from local_account.step_functions.sdk_shapes import OPTIMISED_ERRORS, from_boto3
 from local_account.step_functions.task_call import TaskCall
 
 FIRST_LOOK_S, LONGEST_PAUSE_S = 0.05, 0.5
+BLIND_LOOKS = 10  # so many in a row may fail before the task does
 
 
 class Job(Protocol):
@@ -62,9 +63,16 @@ def run_job(job: Job, name: str, call: TaskCall, clock: Clock) -> Any:
 
 
 def _wait(job: Job, call: TaskCall, clock: Clock) -> Any:
-    seconds = FIRST_LOOK_S
+    seconds, blind = FIRST_LOOK_S, 0
     while True:
-        description = job.find()
+        try:
+            description = job.find()
+            blind = 0
+        except StatesError:  # one look that failed says nothing about the job
+            blind += 1
+            if blind == BLIND_LOOKS:
+                raise
+            description = None
         result = None if description is None else job.outcome(description)
         if result is not None:
             return result
