@@ -60,7 +60,7 @@ def door(aws, artifacts, monkeypatch):
         capture_s3_uri="s3://lake/capture",
     )
     parts = SimpleNamespace(
-        releases=MemoryReleases(record.model_copy(update=packages)), s3=artifacts, sagemaker=sagemaker
+        releases=MemoryReleases(record.model_copy(update=packages)), s3=artifacts, sagemaker=StrictNames(sagemaker)
     )
     monkeypatch.setattr(module, "world", lambda: module.World(settings, **vars(parts)))
     module.parts = parts
