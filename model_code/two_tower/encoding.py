@@ -86,11 +86,8 @@ class TowerColumn:
         return self._lists(values, items)
 
     def _buckets(self, values: Sequence[Any]) -> np.ndarray:
-        try:
-            numbers = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
-        except (TypeError, ValueError):
-            self._expect(values, (int, float), "a number or null")
-            raise
+        self._expect(values, (int, float), "a number or null")
+        numbers = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
         bucket = 1 + np.searchsorted(np.array(self.edges), numbers, side="right")
         return np.where(np.isfinite(numbers), bucket, UNKNOWN).astype(np.int64)
 

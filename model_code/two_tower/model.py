@@ -54,6 +54,7 @@ class Tower(nn.Module):
             nn.init.normal_(rows, std=scale)
             with torch.no_grad():
                 rows[0] = 0
+        self.hidden.reset_parameters()
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)
 

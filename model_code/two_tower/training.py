@@ -191,6 +191,7 @@ class Trainer:
             for number, state in optimiser.state_dict()["state"].items():
                 tensors |= {f"{kind}.{number}.{name}": torch.as_tensor(value) for name, value in state.items()}
         save_checkpoint(self.checkpoints, self.run, self.progressed, tensors)
+        progress(f"checkpoint of epoch {self.progressed.epoch} kept")
 
     def _resume(self) -> bool:
         """Take up this very run where its last epoch ended; every rank reads what the leader kept."""
