@@ -34,6 +34,23 @@ class Parameters:
     num_threads: int = 2
     seed: int = 7
 
+    def __post_init__(self) -> None:
+        problems = [
+            (self.num_iterations >= 1, f"num_iterations is {self.num_iterations}; expected 1 or more"),
+            (self.num_leaves >= 2, f"num_leaves is {self.num_leaves}; expected 2 or more"),
+            (self.learning_rate > 0, f"learning_rate is {self.learning_rate}; expected more than 0"),
+            (0 < self.feature_fraction <= 1, f"feature_fraction is {self.feature_fraction}; expected above 0 to 1"),
+            (0 < self.bagging_fraction <= 1, f"bagging_fraction is {self.bagging_fraction}; expected above 0 to 1"),
+            (
+                self.early_stopping_rounds >= 1,
+                f"early_stopping_rounds is {self.early_stopping_rounds}; expected 1 or more",
+            ),
+            (self.smoothing > 0, f"smoothing is {self.smoothing}; expected more than 0"),
+        ]
+        wrong = [sentence for holds, sentence in problems if not holds]
+        if wrong:
+            raise ValueError("; ".join(wrong))
+
     def for_lightgbm(self) -> dict[str, Any]:
         """Deterministic by seed: same rows, same trees, whatever the number of threads."""
         ours = {"num_iterations", "early_stopping_rounds", "smoothing"}

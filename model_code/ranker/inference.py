@@ -39,6 +39,6 @@ def predict_fn(data: dict[str, Any], model: Scorer) -> dict[str, Any]:
     return {"ranker_id": model.ranker_id, "scores": scores.tolist()}
 
 
-def output_fn(prediction: dict[str, Any], accept: str) -> tuple[str, str]:
+def output_fn(prediction: dict[str, Any], accept: str) -> bytes:
     """JSON, whatever was asked for: it is the only form there is."""
-    return json.dumps(prediction), "application/json"
+    return json.dumps(prediction).encode()

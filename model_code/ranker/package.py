@@ -40,6 +40,7 @@ def write_package(
     (folder / FILES[picked.form]).write_bytes(picked.model)
     copy_code(folder / "code")
     onnx, booster = choice.fitted[ServedForm.ONNX], choice.fitted[ServedForm.BOOSTER]
+    files = {"encoding": ENCODING, "model": FILES[picked.form]}
     manifest = {
         "kind": "ranker",
         "format": 1,
@@ -49,7 +50,8 @@ def write_package(
         "columns": [list(column) for column in choice.encoder.plan.columns],
         "served_form": picked.form.value,
         "served_form_reason": choice.reason,
-        "files": {"encoding": ENCODING, "model": FILES[picked.form]},
+        "files": files,
+        "sha256": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files.values()},
         "latency_ms": {form.value: round(fitted.latency_ms, 4) for form, fitted in choice.fitted.items()},
         "export": {
             "seconds": round(onnx.export_s, 4),

@@ -5,6 +5,7 @@ numpy, and ONNX Runtime or LightGBM: whichever the served form needs, imported o
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ def load_scorer(folder: Path) -> Scorer:
     Raises
     ------
     ValueError
-        If the manifest is no ranker's, or of a format this code does not know.
+        If the manifest is no ranker's, or of a format this code does not know, or a file is not as it was written.
     """
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     if manifest.get("kind") != "ranker" or manifest.get("format") != 1:
@@ -66,6 +67,9 @@ def load_scorer(folder: Path) -> Scorer:
             f"{folder} holds {manifest.get('kind')!r} of format {manifest.get('format')!r}; expected ranker of format 1"
         )
     form = ServedForm(manifest["served_form"])
+    for name, digest in manifest["sha256"].items():
+        if hashlib.sha256((folder / Path(name).name).read_bytes()).hexdigest() != digest:
+            raise ValueError(f"{name} was truncated or altered: its sha256 is not the manifest's")
     read = onnx_margins if form is ServedForm.ONNX else booster_margins
     return Scorer(
         ranker_id=manifest["ranker_id"],

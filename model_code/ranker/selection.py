@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 import lightgbm
 import numpy as np
 
+from evaluation.metrics import auc
 from ranker.boosting import Parameters, attributions, margins, train_booster
 from ranker.calibration import fit_calibration
 from ranker.encoding import Encoded, Encoder, Plan, fit
@@ -143,14 +144,6 @@ def latency_ms(
         served(encoder.encode(raw).matrix(form.value))
         times.append(time.perf_counter() - begun)
     return float(np.median(times[3:]) * 1e3)
-
-
-def auc(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Area under the ROC curve; ties count half (Mann & Whitney 1947). Both classes must be there."""
-    _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-    positives = labels.sum()
-    return float((ranks[labels > 0].sum() - positives * (positives + 1) / 2) / (positives * (len(labels) - positives)))
 
 
 def describe(parameters: Parameters, plan: Plan) -> dict[str, object]:

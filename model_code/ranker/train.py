@@ -2,13 +2,12 @@
 
 In   channel `prepared` (SM_CHANNEL_PREPARED): ranking/{train,validation}/*.parquet, features.yaml, manifest.json
 Out  SM_MODEL_DIR: manifest.json, encoding.json, model.onnx or model.txt, code/
-Hyperparameters: the fields of `ranker.boosting.Parameters`, as arguments or in SM_HPS.
+Hyperparameters: the fields of `ranker.boosting.Parameters`, as options (script mode passes them so).
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Mapping
@@ -35,13 +34,13 @@ CROSSES = (
 
 
 def parser(environ: Mapping[str, str] = os.environ) -> argparse.ArgumentParser:
-    """Arguments win over SM_HPS, SM_HPS over the defaults."""
+    """Every hyperparameter as an option, as SageMaker's script mode passes them; paths from its environment."""
     made = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     made.add_argument("--prepared", type=Path, default=environ.get("SM_CHANNEL_PREPARED"))
     made.add_argument("--model-dir", type=Path, default=environ.get("SM_MODEL_DIR"))
-    given = json.loads(environ.get("SM_HPS", "{}"))
     for name, default in asdict(Parameters()).items():
-        made.add_argument(f"--{name}", type=type(default), default=type(default)(given.get(name, default)))
+        made.add_argument(f"--{name}", type=type(default), default=default)
+    made.add_argument("--wheelhouse", help=argparse.SUPPRESS)  # launch.py's
     return made
 
 
