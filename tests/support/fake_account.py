@@ -51,4 +51,5 @@ class FakeAccount:
 def client_error(code: str, message: str = "no", status: int = 400) -> ClientError:
     """What boto3 raises for an error answer."""
     metadata = {"HTTPStatusCode": status, "RequestId": "r-1"}
-    return ClientError({"Error": {"Code": code, "Message": message}, "ResponseMetadata": metadata}, "Operation")
+    answer: Any = {"Error": {"Code": code, "Message": message}, "ResponseMetadata": metadata}
+    return ClientError(answer, "Operation")

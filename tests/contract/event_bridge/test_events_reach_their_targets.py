@@ -7,6 +7,7 @@ import json
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -46,19 +47,19 @@ def queue(account):
 
 
 @pytest.fixture(scope="session")
-def schedule_role(account) -> str:
+def schedule_role(account: Any) -> str:
     iam = account.client("iam")
     arn = iam.create_role(RoleName="schedule-test", AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
     iam.put_role_policy(RoleName="schedule-test", PolicyName="all", PolicyDocument=json.dumps(ALLOWED))
     return str(arn)
 
 
-def rule(events, name: str, pattern: dict, *targets: dict) -> None:
+def rule(events: Any, name: str, pattern: dict, *targets: dict) -> None:
     events.put_rule(Name=name, EventPattern=json.dumps(pattern))
     assert events.put_targets(Rule=name, Targets=list(targets))["FailedEntryCount"] == 0
 
 
-def put(events, source: str, **detail: object) -> str:
+def put(events: Any, source: str, **detail: object) -> str:
     entry = {"Source": source, "DetailType": "test", "Detail": json.dumps(detail)}
     return str(events.put_events(Entries=[entry])["Entries"][0]["EventId"])
 

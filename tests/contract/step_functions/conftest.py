@@ -18,7 +18,7 @@ ALLOWED = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": 
 
 
 @pytest.fixture(scope="session")
-def machine_role(account) -> str:
+def machine_role(account: Any) -> str:
     iam = account.client("iam")
     role = iam.create_role(RoleName="machine-test", AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]["Arn"]
     iam.put_role_policy(RoleName="machine-test", PolicyName="all", PolicyDocument=json.dumps(ALLOWED))
@@ -26,12 +26,12 @@ def machine_role(account) -> str:
 
 
 @pytest.fixture
-def states(account) -> Any:
+def states(account: Any) -> Any:
     return account.client("stepfunctions")
 
 
 @pytest.fixture
-def make(states, machine_role) -> Callable[[dict[str, Any]], str]:
+def make(states: Any, machine_role: str) -> Callable[[dict[str, Any]], str]:
     def make_machine(definition: dict[str, Any]) -> str:
         text = json.dumps({"QueryLanguage": "JSONata"} | definition)
         name = f"machine-{uuid.uuid4().hex[:8]}"
@@ -41,7 +41,7 @@ def make(states, machine_role) -> Callable[[dict[str, Any]], str]:
 
 
 @pytest.fixture
-def finish(states) -> Callable[[str], dict[str, Any]]:
+def finish(states: Any) -> Callable[[str], dict[str, Any]]:
     def wait_for_end(arn: str) -> dict[str, Any]:
         for _ in range(400):
             found = states.describe_execution(executionArn=arn)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
 
 import pytest
 
@@ -270,9 +272,7 @@ def test_a_definition_can_be_validated_without_being_made(states):
     assert (answer["result"], answer["diagnostics"][0]["code"]) == ("FAIL", "UNSUPPORTED_QUERY_LANGUAGE")
 
 
-def wait_for(condition) -> None:
-    import time
-
+def wait_for(condition: Callable[[], object]) -> None:
     for _ in range(200):
         if condition():
             return

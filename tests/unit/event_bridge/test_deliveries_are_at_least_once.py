@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from local_account.event_bridge.deliveries import Deliveries, Delivery
 from local_account.event_bridge.service import EventBridge
 from local_account.event_bridge.targets import Refused, send
 from local_account.records import Records
-from tests.support.fake_account import FakeAccount, client_error
+from support.fake_account import FakeAccount, client_error
 
 FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:f"
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:m"
@@ -73,7 +74,7 @@ def queues() -> FakeQueues:
     return FakeQueues()
 
 
-def world(tmp_path, queues: FakeQueues, function: FakeLambda) -> tuple[FakeAccount, Records, Deliveries]:
+def world(tmp_path: Path, queues: FakeQueues, function: FakeLambda) -> tuple[FakeAccount, Records, Deliveries]:
     account = FakeAccount(tmp_path, {"lambda": function, "sqs": queues})
     records = Records(tmp_path / "records.db")
     return account, records, Deliveries(account, records)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from itertools import pairwise
+from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -18,8 +20,9 @@ from local_account.records import Records
 
 def instants(expression: str, after: str, zone: str = "UTC", count: int = 3) -> list[str]:
     parsed, tz = Expression.parse(expression), ZoneInfo(zone)
-    at: float | None = datetime.fromisoformat(after).replace(tzinfo=UTC).timestamp()
-    anchor, found = at, []
+    anchor = datetime.fromisoformat(after).replace(tzinfo=UTC).timestamp()
+    at: float | None = anchor
+    found: list[str] = []
     while len(found) < count and at is not None:
         at = parsed.next_after(at, tz, anchor)
         if at is not None:
@@ -116,8 +119,8 @@ def test_cutting_time_into_pieces_loses_no_instant_and_doubles_none(zone, minute
 class Follower:
     """A timetable whose entries and clock a test holds."""
 
-    def __init__(self, folder, *entries: Entry) -> None:
-        self.clock, self.fired, self.entries = Clock(), [], list(entries)
+    def __init__(self, folder: Path) -> None:
+        self.clock, self.fired, self.entries = Clock(), list[tuple[str, float]](), list[Entry]()
         self.records = Records(folder / "records.db")
         self.timetable = self.make()
 
@@ -125,7 +128,7 @@ class Follower:
         return Timetable(self.clock, self.records, lambda: self.entries, lambda arn, at: self.fired.append((arn, at)))
 
 
-def every_hour(clock: Clock, **rest) -> Entry:
+def every_hour(clock: Clock, **rest: Any) -> Entry:
     now = clock.epoch()
     return Entry("arn:hourly", Expression.parse("rate(1 hour)"), ZoneInfo("UTC"), begins=now, anchor=now, **rest)
 

@@ -12,7 +12,7 @@ import pytest
 
 from local_account.records import Records
 from local_account.step_functions.executions import Executions
-from tests.support.fake_account import FakeAccount, client_error
+from support.fake_account import FakeAccount, client_error
 
 ROLE = "arn:aws:iam::123456789012:role/machine"
 MACHINE = "arn:aws:states:us-east-1:123456789012:stateMachine:m"
@@ -153,7 +153,7 @@ def test_killed_at_any_row_it_ends_the_same_and_no_job_runs_twice(tmp_path, no_w
     _account, records, executions = world(tmp_path / "whole", sagemaker, functions)
     executions.start(record(WHOLE))
     executions.wait(ARN, 10)
-    assert json.loads(executions.get(ARN)["output"]) == OUTPUT
+    assert json.loads((executions.get(ARN) or {})["output"]) == OUTPUT
     rows = executions.rows(ARN)
     assert len(rows) > 40
     for killed_after in range(len(rows)):
@@ -166,7 +166,7 @@ def test_killed_at_any_row_it_ends_the_same_and_no_job_runs_twice(tmp_path, no_w
             records.put(f"rows {ARN}", f"{at:08d}", row)
         resumed.resume()
         resumed.wait(ARN, 10)
-        ended = resumed.get(ARN)
+        ended = resumed.get(ARN) or {}
         assert (ended["status"], json.loads(ended.get("output", "null"))) == ("SUCCEEDED", OUTPUT), killed_after
         assert len(set(jobs.created)) == 1, killed_after
         ids = [event["id"] for event in resumed.events(ARN)]

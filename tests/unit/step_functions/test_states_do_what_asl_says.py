@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -231,7 +232,7 @@ def test_the_harness_refuses_attempts_and_answers_that_do_not_belong_together():
 def test_history_events_have_the_shape_that_boto3_reads():
     import botocore.session
 
-    shape = botocore.session.get_session().get_service_model("stepfunctions").shape_for("HistoryEvent")
+    shape: Any = botocore.session.get_session().get_service_model("stepfunctions").shape_for("HistoryEvent")
     definition = machine(
         "A",
         A=task(Assign={"x": 1}, Retry=[{"ErrorEquals": ["E"]}], Next="P"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,14 +18,14 @@ from local_account.step_functions.resources import Resource
 from local_account.step_functions.task_call import TaskCall
 from local_account.step_functions.tasks import AccountTasks
 from local_account.step_functions.tokens import Tokens
-from tests.support.fake_account import FakeAccount, client_error
+from support.fake_account import FakeAccount, client_error
 
 
 class Client:
     """Answers every method with what it was given, or raises it; keeps the parameters."""
 
     def __init__(self, answer: Any) -> None:
-        self.answer, self.given, self.method = answer, {}, ""
+        self.answer, self.given, self.method = answer, dict[str, Any](), ""
 
     def __getattr__(self, name: str) -> Any:
         def method(**given: Any) -> Any:
@@ -36,7 +37,9 @@ class Client:
         return method
 
 
-def perform(tmp_path, service: str, resource: str, arguments: Any, answer: Any, **call: Any) -> tuple[Any, Client]:
+def perform(
+    tmp_path: Path, service: str, resource: str, arguments: Any, answer: Any, **call: Any
+) -> tuple[Any, Client]:
     client = Client(answer)
     account = FakeAccount(tmp_path, {service: client})
     tasks = AccountTasks(account, "arn:aws:iam::123456789012:role/m", "m", Tokens(Clock()))
@@ -55,7 +58,7 @@ def perform(tmp_path, service: str, resource: str, arguments: Any, answer: Any, 
     return tasks.perform(TaskCall(**(facts | call))), client
 
 
-def failure(tmp_path, service: str, resource: str, error: Exception) -> StatesError:
+def failure(tmp_path: Path, service: str, resource: str, error: Exception) -> StatesError:
     with pytest.raises(StatesError) as raised:
         perform(tmp_path, service, resource, {}, error)
     return raised.value
