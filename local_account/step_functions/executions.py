@@ -15,6 +15,7 @@ from local_account.step_functions.errors import RUNTIME, Interrupted, StatesErro
 from local_account.step_functions.frames import Cancellation, Frame
 from local_account.step_functions.interpreter import Branch, Run, iso
 from local_account.step_functions.journal import Journal, Row
+from local_account.step_functions.logs import MachineLogs
 from local_account.step_functions.tasks import AccountTasks
 from local_account.step_functions.telling import tell
 from local_account.step_functions.tokens import Tokens
@@ -31,6 +32,7 @@ class Executions:
     def __init__(self, account: Account, records: Records) -> None:
         self._account, self._records = account, records
         self.tokens = Tokens(account.clock)
+        self._logs = MachineLogs(account)
         self._running: dict[str, tuple[threading.Thread, Cancellation]] = {}
         self._lock = threading.RLock()
 
@@ -88,7 +90,7 @@ class Executions:
             now = self._account.clock.epoch()
             again = {k: v for k, v in record.items() if k not in ("stopDate", "error", "cause", "stopping")}
             again |= {"status": "RUNNING", "redriveCount": record["redriveCount"] + 1, "redriveDate": now, "told": True}
-            journal = self._journal(arn)
+            journal = self._journal(again)
             journal.redrive()
             root = journal.frame("") or self._root(again)
             details = {"redriveCount": again["redriveCount"]}
@@ -106,6 +108,7 @@ class Executions:
             cancellation.cancel("suspend")
         for thread, _cancellation in running:
             thread.join(5)
+        self._logs.stop()
 
     def wait(self, arn: str, timeout_s: float) -> None:
         """Wait for an execution's thread to end."""
@@ -128,7 +131,7 @@ class Executions:
     def _walk(self, record: Record, cancellation: Cancellation) -> None:
         finished = threading.Event()
         try:
-            journal = self._journal(record["executionArn"])
+            journal = self._journal(record)
             if journal.end is None:
                 self._time_limit(record, cancellation, finished)
                 end = self._interpret(record, journal, cancellation)
@@ -202,12 +205,15 @@ class Executions:
 
         threading.Thread(target=watch, daemon=True, name=f"time limit of {record['name']}").start()
 
-    def _journal(self, arn: str) -> Journal:
-        return Journal(
-            self._account.clock.epoch,
-            lambda at, row: self._records.put(f"rows {arn}", f"{at:08d}", row),
-            self.rows(arn),
-        )
+    def _journal(self, record: Record) -> Journal:
+        arn = record["executionArn"]
+
+        def write(at: int, row: Row) -> None:
+            self._records.put(f"rows {arn}", f"{at:08d}", row)
+            if row["event"] is not None:
+                self._logs.write(record, row["event"])
+
+        return Journal(self._account.clock.epoch, write, self.rows(arn))
 
     def _root(self, record: Record) -> Frame:
         return Frame("", json.loads(record["definition"])["StartAt"], json.loads(record["input"]))

@@ -107,6 +107,7 @@ class StepFunctions(JsonService):
             "definition": machine["definition"],
             "roleArn": machine["roleArn"],
             "revisionId": machine["revisionId"],
+            "loggingConfiguration": machine.get("loggingConfiguration"),
             "redriveCount": 0,
         }
         standing = self._executions.start(record)

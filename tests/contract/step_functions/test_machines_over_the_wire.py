@@ -252,6 +252,29 @@ def test_a_wait_is_over_when_the_accounts_clock_says_so(account, states, make, f
     assert finish(arn)["status"] == "SUCCEEDED"
 
 
+def test_a_machine_logs_what_went_wrong_to_its_group(account, states, machine_role, finish):
+    logs = account.client("logs")
+    logs.create_log_group(logGroupName="/machines/logged")
+    arn = "arn:aws:logs:us-east-1:123456789012:log-group:/machines/logged:*"
+    definition = {"QueryLanguage": "JSONata", "StartAt": "A", "States": {"A": {"Type": "Fail", "Error": "Bad"}}}
+    machine = states.create_state_machine(
+        name="logged",
+        definition=json.dumps(definition),
+        roleArn=machine_role,
+        loggingConfiguration={
+            "level": "ERROR",
+            "includeExecutionData": False,
+            "destinations": [{"cloudWatchLogsLogGroup": {"logGroupArn": arn}}],
+        },
+    )
+    finish(states.start_execution(stateMachineArn=machine["stateMachineArn"], input='{"secret": 1}')["executionArn"])
+    wait_for(lambda: len(logs.filter_log_events(logGroupName="/machines/logged")["events"]) == 2)
+    lines = [json.loads(e["message"]) for e in logs.filter_log_events(logGroupName="/machines/logged")["events"]]
+    assert [line["type"] for line in lines] == ["FailStateEntered", "ExecutionFailed"]
+    assert lines[1]["details"]["error"] == "Bad"
+    assert "secret" not in json.dumps(lines)
+
+
 def test_machines_are_listed_updated_tagged_and_deleted(states, make):
     arn = make(PASS)
     states.tag_resource(resourceArn=arn, tags=[{"key": "team", "value": "recsys"}])
