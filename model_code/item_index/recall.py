@@ -44,14 +44,14 @@ class Recall:
 
 
 def sample_queries(vectors_ID: np.ndarray, histories: Sequence[np.ndarray], rng: np.random.Generator) -> np.ndarray:
-    """Vectors of shape (Q, D) like those users have: the mean of the items they chose, or of three random items.
+    """Vectors of shape (Q, D) like those users have: the mean of the items they chose, or one item at random.
 
     The towers' own user vectors are not here; the mean of a user's items is what a history tower makes of it, and lies
     where users lie.
     """
     count = len(vectors_ID)
     chosen = list(histories[:QUERIES])
-    chosen += [rng.integers(count, size=3) for _ in range(QUERIES - len(chosen))]
+    chosen += [rng.integers(count, size=1) for _ in range(QUERIES - len(chosen))]
     return np.stack([vectors_ID[rows].mean(axis=0) for rows in chosen]).astype(np.float32)
 
 
