@@ -47,13 +47,13 @@ def main(arguments: argparse.Namespace) -> str:
     window = read_manifest(prepared, "prepare_data")
     rows = read_rows(prepared)
     with tempfile.TemporaryDirectory() as scratch:
-        new, serving = open_releases(arguments, Path(scratch))
-        note = incomparable(serving, rows)
+        new, old = open_releases(arguments, Path(scratch))
+        note = incomparable(old, rows)
         measure = partial(
             evaluate_release, prepared=prepared, rows=rows, users_limit=arguments.users_limit, seed=arguments.seed
         )
         candidate = measure(new)
-        champion = None if serving is None or note else measure(serving)
+        champion = None if old is None or note else measure(old)
         progress(f"measured on {candidate.queries.count} users and {len(rows.labels)} impressions")
         document = compare(arguments, candidate, champion, rows, note)
         card = render_card(document, window, candidate, champion, rows, prepared)
