@@ -72,8 +72,9 @@ class Lake:
             spec = PartitionSpec(
                 PartitionField(schema.find_field(column).field_id, 1000, DayTransform(), f"{column}_day")
             )
-        with contextlib.suppress(NamespaceAlreadyExistsError):
-            self._catalog.create_namespace_if_not_exists(self.database)
+        if not self._catalog.namespace_exists(self.database):  # on AWS the template made it, and no job's role may
+            with contextlib.suppress(NamespaceAlreadyExistsError):
+                self._catalog.create_namespace(self.database)
         properties = {"schema.name-mapping.default": name_mapping(schema).model_dump_json()}
         location = f"s3://{self.bucket}/iceberg/{name}"
         try:

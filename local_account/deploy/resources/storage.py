@@ -45,7 +45,13 @@ def _lifecycle_rule(rule: dict[str, Any]) -> dict[str, Any]:
 
 
 def _bucket_policy(it: Deployed, properties: dict[str, Any]) -> Made:
-    it.client("s3").put_bucket_policy(Bucket=properties["Bucket"], Policy=json.dumps(properties["PolicyDocument"]))
+    """Loopback stands for TLS: what is denied without TLS on AWS would deny everything here. All else is kept."""
+    document = properties["PolicyDocument"]
+    kept = [one for one in document["Statement"] if "aws:SecureTransport" not in json.dumps(one.get("Condition", {}))]
+    if kept:
+        it.client("s3").put_bucket_policy(
+            Bucket=properties["Bucket"], Policy=json.dumps({**document, "Statement": kept})
+        )
     return Made(properties["Bucket"])
 
 

@@ -10,8 +10,6 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from understudy.domain.night import Code
 
 PACKAGES = ("evaluation", "features", "item_index", "ranker", "two_tower")
@@ -52,17 +50,14 @@ def publish(s3: Any, bucket: str, root: Path) -> Code:
         f"{prefix}/launch.py": (root / "launch.py").read_bytes(),
         "wheelhouse/README.txt": WHEELHOUSE_NOTE,
     }
+    there = {*_keys(s3, bucket, f"{prefix}/"), *_keys(s3, bucket, "wheelhouse/")}
     for key, content in wanted.items():
-        if not _is_there(s3, bucket, key):
+        if key not in there:
             s3.put_object(Bucket=bucket, Key=key, Body=content)
-    return Code(sha, f"s3://{bucket}/{prefix}", f"s3://{bucket}/{prefix}/sourcedir.tar.gz", f"s3://{bucket}/wheelhouse")
+    return Code(sha, f"s3://{bucket}/{prefix}", f"s3://{bucket}/{prefix}/sourcedir.tar.gz", f"s3://{bucket}/wheelhouse/")
 
 
-def _is_there(s3: Any, bucket: str, key: str) -> bool:
-    try:
-        s3.head_object(Bucket=bucket, Key=key)
-    except ClientError as error:
-        if error.response["Error"]["Code"] in {"404", "NoSuchKey", "NotFound"}:
-            return False
-        raise
-    return True
+def _keys(s3: Any, bucket: str, prefix: str) -> set[str]:
+    """Listed, not asked for one by one: S3 answers 403 for what is missing unless all of the bucket may be listed."""
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    return {entry["Key"] for page in pages for entry in page.get("Contents", [])}

@@ -40,13 +40,10 @@ def read_json(s3: Any, uri: str) -> Any:
 
 def find_processing(s3: Any, uri: str) -> Work:
     """A processing job's output is finished when its manifest is there and every file it names has its size."""
-    try:
-        manifest = read_json(s3, f"{uri}/manifest.json")
-    except ClientError as error:
-        if error.response["Error"]["Code"] in {"NoSuchKey", "404"}:
-            return Work(finished=False)
-        raise
-    sizes = {key: size for key, size in _objects(s3, uri)}
+    sizes = dict(_objects(s3, uri))
+    if "manifest.json" not in sizes:
+        return Work(finished=False)
+    manifest = read_json(s3, f"{uri}/manifest.json")
     whole = all(sizes.get(entry["path"]) == entry["bytes"] for entry in manifest["files"])
     return Work(finished=True, uri=uri, job=manifest.get("job_arn")) if whole else Work(finished=False)
 
