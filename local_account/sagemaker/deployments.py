@@ -37,9 +37,21 @@ def deployment_of(room: Room, configs: EndpointConfigs, config_name: str, genera
 
 
 def _variant(room: Room, row: Answer, generation: int) -> Variant:
-    model = room.records.get("model", row["ModelName"])
+    return {
+        **variant_of(room, row["ModelName"]),
+        "name": row["VariantName"],
+        "worker": f"{row['VariantName']}-{generation}",
+        "weight": row["InitialVariantWeight"],
+        "count": row["InitialInstanceCount"],
+        "ready_limit_s": row.get("ContainerStartupHealthCheckTimeoutInSeconds", READY_LIMIT_S),
+    }
+
+
+def variant_of(room: Room, model_name: str) -> Variant:
+    """A model as it is now: data, role, environment, and a signature that changes with any of them."""
+    model = room.records.get("model", model_name)
     if model is None:
-        raise not_found("model", "model", row["ModelName"])
+        raise not_found("model", "model", model_name)
     container = model["PrimaryContainer"]
     facts = {
         "model": model["ModelName"],
@@ -49,15 +61,8 @@ def _variant(room: Room, row: Answer, generation: int) -> Variant:
         "environment": container.get("Environment", {}),
         "image": container.get("Image", ""),
     }
-    return {
-        **facts,
-        "name": row["VariantName"],
-        "signature": hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest(),
-        "worker": f"{row['VariantName']}-{generation}",
-        "weight": row["InitialVariantWeight"],
-        "count": row["InitialInstanceCount"],
-        "ready_limit_s": row.get("ContainerStartupHealthCheckTimeoutInSeconds", READY_LIMIT_S),
-    }
+    signature = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+    return {**facts, "name": "AllTraffic", "signature": signature}
 
 
 def keep_untouched(new: Deployment, old: Deployment) -> Deployment:

@@ -20,6 +20,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import uvloop
+
 from local_account.sagemaker import frames
 from local_account.sagemaker.capture import FLUSH_EVERY_S, Capture, Exchange
 from local_account.sagemaker.variant_process import VariantProcess, WorkerSpec
@@ -181,7 +183,7 @@ async def serve(spool: Path, token: str) -> None:
 
 
 def main() -> None:
-    asyncio.run(serve(Path(sys.argv[1]), os.environ["ENDPOINT_TOKEN"]))
+    uvloop.run(serve(Path(sys.argv[1]), os.environ["ENDPOINT_TOKEN"]))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from local_account.sagemaker.room import Room, Tags
 from local_account.sagemaker.runtime import Runtime
 from local_account.sagemaker.shapes import check, sagemaker_model
 from local_account.sagemaker.training import TrainingJobs
+from local_account.sagemaker.transform import TransformJobs
 from local_account.wire import AwsError, Request, Response, json_response, snake
 
 JOBS_AT_ONCE = 2
@@ -48,12 +49,15 @@ class SageMakerService:
         self._runtime = Runtime(account, self._keeper)
         endpoints = Endpoints(room, configs, book, self._keeper)
         registry = [Models(room), Packages(room), Tags(room)]
-        self._drawers: list[Any] = [self._training, self._processing, *registry, configs, endpoints]
+        self._transform = TransformJobs(room, self._runner)
+        jobs = [self._training, self._processing, self._transform]
+        self._drawers: list[Any] = [*jobs, *registry, configs, endpoints]
 
     def start(self) -> None:
         self._keeper.start()
         self._training.resume()
         self._processing.resume()
+        self._transform.resume()
 
     def stop(self) -> None:
         self._runner.stop()

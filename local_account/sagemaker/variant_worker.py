@@ -2,7 +2,7 @@
 
     python -P variant_worker.py MODEL_DIR PORT_FD
 
-Runs as a program of its own, on nothing but the standard library and httptools, so that a model's code meets no module of ours.
+Runs as a program of its own, on nothing but the standard library, httptools and uvloop, so that a model's code meets no module of ours.
 One event loop speaks HTTP, one thread infers: a request never waits for anything but those before it.
 """
 
@@ -22,6 +22,7 @@ from queue import SimpleQueue
 from typing import Any
 
 import httptools
+import uvloop
 
 _REASONS = {
     200: "OK",
@@ -168,7 +169,7 @@ async def serve(model_dir: str, listener: socket.socket) -> None:
 
 def main() -> None:
     model_dir, descriptor = sys.argv[1], int(sys.argv[2])
-    asyncio.run(serve(model_dir, socket.socket(fileno=descriptor)))
+    uvloop.run(serve(model_dir, socket.socket(fileno=descriptor)))
 
 
 if __name__ == "__main__":
