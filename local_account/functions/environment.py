@@ -158,6 +158,7 @@ class ExecutionEnvironment:
             "AWS_LAMBDA_FUNCTION_VERSION": function["Version"],
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function["MemorySize"]),
             "AWS_LAMBDA_INITIALIZATION_TYPE": "provisioned-concurrency" if self._provisioned else "on-demand",
+            "AWS_LAMBDA_LOG_FORMAT": function["LoggingConfig"]["LogFormat"],
             "AWS_LAMBDA_LOG_GROUP_NAME": self.launch.log_group,
             "AWS_LAMBDA_LOG_STREAM_NAME": self.log_stream,
             "AWS_LAMBDA_RUNTIME_API": self._api.address,

@@ -16,7 +16,7 @@ from botocore.model import OperationModel, Shape, StructureShape
 
 from local_account.wire import AwsError, Request, Response, json_response
 
-_LABEL = re.compile(r"\{(\w+)(\+?)\}")
+_LABEL = re.compile(r"\{([\w.-]+)(\+?)\}")
 
 Operation = Callable[[dict[str, Any], Request], Response | Mapping[str, Any] | None]
 
@@ -25,6 +25,7 @@ Operation = Callable[[dict[str, Any], Request], Response | Mapping[str, Any] | N
 class _Route:
     method: str
     pattern: re.Pattern[str]
+    labels: tuple[str, ...]  # names of the pattern's groups, which need be no identifiers
     query: dict[str, str]  # constants in the request URI, as in `/layers?find=LayerVersion`
     operation: OperationModel
 
@@ -56,7 +57,7 @@ class RestModel:
             if route.method != method or not route.query.items() <= query.items():
                 continue
             if found := route.pattern.fullmatch(path.rstrip("/") or "/"):
-                return route.operation, {name: unquote(value) for name, value in found.groupdict().items()}
+                return route.operation, dict(zip(route.labels, map(unquote, found.groups()), strict=True))
         raise AwsError("UnknownOperationException", f"no operation answers {method} {path}", 404)
 
     def parse(self, request: Request) -> tuple[OperationModel, dict[str, Any]]:
@@ -71,17 +72,20 @@ def _route(operation: OperationModel) -> _Route:
     pattern, end = "", 0
     for label in _LABEL.finditer(path):
         pattern += re.escape(path[end : label.start()])
-        pattern += f"(?P<{label[1]}>{'.+' if label[2] else '[^/]+'})"
+        pattern += "(.+)" if label[2] else "([^/]+)"
         end = label.end()
     pattern += re.escape(path[end:].rstrip("/") if len(path) > 1 else path[end:])
     return _Route(
-        str(operation.http["method"]), re.compile(pattern), dict(parse_qsl(query, keep_blank_values=True)), operation
+        str(operation.http["method"]),
+        re.compile(pattern),
+        tuple(label[1] for label in _LABEL.finditer(path)),
+        dict(parse_qsl(query, keep_blank_values=True)),
+        operation,
     )
 
 
 def _specificity(route: _Route) -> tuple[int, int, int]:
-    pattern = route.pattern.pattern
-    return len(route.query), -pattern.count("(?P<"), len(pattern)
+    return len(route.query), -len(route.labels), len(route.pattern.pattern)
 
 
 def _parameters(shape: StructureShape, labels: dict[str, str], request: Request) -> dict[str, Any]:
