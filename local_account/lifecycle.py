@@ -10,15 +10,18 @@ import logging
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+from local_account.front_door.sockets import listen
 
 _OPEN_FILES = 65_536  # every S3 object above 256 KB keeps one open
 _START_S = 120.0  # replaying a long journal, importing torch's friends on a cold disk
@@ -52,11 +55,11 @@ def serve(state: Path, port: int = 0) -> None:
     AccountError
         If another process runs the account of this folder, or the port that was asked for is taken.
     """
-    from local_account.front_door.local import LocalAccount
-
     state = state.resolve()
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    for chatty in ("faiss", "uvicorn", "botocore", "opensearch"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(_OPEN_FILES, hard) if hard > 0 else _OPEN_FILES, hard))
     sys.setswitchinterval(0.001)  # a request's 1 ms must not wait 5 ms for another thread's turn to end
@@ -64,10 +67,10 @@ def serve(state: Path, port: int = 0) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())
     with _held(state):
-        try:
-            account = LocalAccount(state, _port(state, port))
-        except OSError as error:
-            raise AccountError(f"port {port} cannot be used: {error.strerror}") from error
+        listener = _listen(state, port)
+        from local_account.front_door.local import LocalAccount  # a second of imports, once it is known to be of use
+
+        account = LocalAccount(state, listener)
         try:
             account.start()
             (state / "endpoint").write_text(account.endpoint_url)
@@ -91,7 +94,8 @@ def up(state: Path, *, port: int = 0, timeout_s: float = _START_S) -> Endpoint:
     if running := status(state):
         return running
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    (state / "endpoint").unlink(missing_ok=True)
+    with suppress(FileNotFoundError):
+        (state / "endpoint").replace(state / "endpoint.last")  # what a killed account left
     log = state / "account.log"
     with log.open("ab") as stream:
         start = stream.tell()
@@ -168,24 +172,23 @@ def _held(state: Path) -> Iterator[None]:
         try:
             yield
         finally:
-            (state / "endpoint").rename(state / "endpoint.last") if (state / "endpoint").exists() else None
+            with suppress(FileNotFoundError):
+                (state / "endpoint").replace(state / "endpoint.last")
 
 
-def _port(state: Path, asked: int) -> int:
-    """The port asked for; else the last one if it is free, since URLs that clients kept hold it; else any."""
-    from local_account.front_door.server import listen
-
+def _listen(state: Path, asked: int) -> socket.socket:
+    """On the port asked for; else on the last one if it is free, since URLs that clients kept hold it; else on any."""
     if asked:
-        return asked
+        try:
+            return listen(asked)
+        except OSError as error:
+            raise AccountError(f"port {asked} cannot be used: {error.strerror}") from error
     for name in ("endpoint", "endpoint.last"):
         file = state / name
         if file.exists() and (last := file.read_text().rpartition(":")[2]).isdigit():
-            try:
-                listen(int(last)).close()
-            except OSError:
-                return 0
-            return int(last)
-    return 0
+            with suppress(OSError):
+                return listen(int(last))
+    return listen()
 
 
 def _answers(url: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import socket
 import sys
 import threading
 import uuid
@@ -25,8 +26,9 @@ from local_account.front_door.metrics import MetricBatch
 from local_account.front_door.moto_services import MotoServices
 from local_account.front_door.restoration import restore, shorten
 from local_account.front_door.rights import Rights
-from local_account.front_door.server import Server, listen
+from local_account.front_door.server import Server
 from local_account.front_door.services import Services
+from local_account.front_door.sockets import listen
 from local_account.wire import AwsError, Response
 
 _log = logging.getLogger(__name__)
@@ -38,10 +40,10 @@ _LOG_LIMITS = {"events": 10_000, "bytes": 1_048_576 - 26 * 10_000}  # of one Put
 class LocalAccount:
     """One AWS account in this process, on one port, with its state in one folder."""
 
-    def __init__(self, state_dir: Path, port: int = 0) -> None:
+    def __init__(self, state_dir: Path, listener: socket.socket | None = None) -> None:
         self.state_dir = state_dir
         self.clock = Clock()
-        listener = listen(port)
+        listener = listener or listen()
         self.port: int = listener.getsockname()[1]
         self.endpoint_url = f"http://127.0.0.1:{self.port}"
         self.identities = Identities(state_dir)

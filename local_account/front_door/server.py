@@ -85,15 +85,6 @@ class Server:
         await send({"type": "http.response.body", "body": response.body})
 
 
-def listen(port: int = 0) -> socket.socket:
-    """A listening loopback socket on `port`, or on a free one for 0."""
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", port))
-    listener.listen(2048)
-    return listener
-
-
 def _call(scope: _Scope, body: bytes) -> Call:
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:

@@ -12,9 +12,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from botocore.auth import HmacV1QueryAuth
+from botocore.compat import HTTPHeaders
 from botocore.credentials import Credentials as BotocoreCredentials
 
 from local_account.front_door.call import Call
@@ -129,19 +131,33 @@ def _verify_s3_query(call: Call, secret_of: SecretOf) -> Signature:
     expires = call.query.get("Expires", "")
     if not expires.isdigit():
         raise AwsError("AccessDenied", "Invalid date (should be seconds since epoch)", 403)
-    auth = HmacV1QueryAuth(BotocoreCredentials(key_id, secret, token))
+    auth = _S3QueryAuth(BotocoreCredentials(key_id, secret, token), expires)
     # Headers signed are the URL's own: content-type, content-md5 and x-amz-* where the client sends them.
-    headers = {name: value for name, value in call.headers.items() if name.startswith(("content-", "x-amz-"))}
+    headers: Any = HTTPHeaders()
+    for name, value in call.headers.items():
+        if name.startswith(("content-", "x-amz-")):
+            headers[name] = value
     if token:
         headers["x-amz-security-token"] = token
     given = call.query.get("Signature", "")
     url = urlsplit(f"http://s3{call.raw_path}?{call.query_string}")
-    expected = auth.sign_string(auth.canonical_string(call.method, url, headers, expires=int(expires)))
+    expected = auth.sign_string(auth.canonical_string(call.method, url, headers))
     if not hmac.compare_digest(expected, given):
         raise AwsError("SignatureDoesNotMatch", _MISMATCH, 403)
     if time.time() > int(expires):
         raise AwsError("AccessDenied", "Request has expired", 403)
     return Signature(key_id, token, "s3", "us-east-1")
+
+
+class _S3QueryAuth(HmacV1QueryAuth):
+    """botocore's own computation, for the moment of expiry that the URL names instead of one reckoned from now."""
+
+    def __init__(self, credentials: BotocoreCredentials, expires: str) -> None:
+        super().__init__(credentials)
+        self._moment = expires
+
+    def _get_date(self) -> str:
+        return self._moment
 
 
 _MISMATCH = (
