@@ -47,7 +47,8 @@ class AggregateWorld:
             made["duplicates"] += duplicates + len(again)
         self.outcomes.mark_done(name, now)
         metrics = {f"Lines{what.title()}": (float(lines), "Count") for what, lines in made.items()}
-        count(self.settings.metrics_namespace, metrics, {"Log": key.split("/", 1)[0]})
+        if metrics:
+            count(self.settings.metrics_namespace, metrics, {"Log": key.split("/", 1)[0]})
         return dict(made)
 
     def _facts(
