@@ -105,10 +105,6 @@ def tower_graph(tower: Tower) -> onnx.ModelProto:
     """`Tower.forward` as an ONNX model: one int64 input per column, batch first and free, output `vector`."""
     graph = _Graph()
     weights = {name: tensor.detach().numpy() for name, tensor in tower.state_dict().items()}
-    graph.constant("zero", np.array(0, dtype=np.int64))
-    graph.constant("one", np.array(1, dtype=np.float32))
-    graph.constant("axis_list", np.array([1], dtype=np.int64))
-    graph.constant("axis_last", np.array([2], dtype=np.int64))
     parts = [_column(graph, column, weights[f"tables.{column.name}.weight"]) for column in tower.columns]
     own = graph.node("Gather", graph.constant("ids", weights["ids.weight"]), tower.key, name="own")
     joined = graph.node("Concat", *parts, name="joined", axis=1)
@@ -140,11 +136,15 @@ def _column(graph: _Graph, column: TowerColumn, table: np.ndarray) -> str:
     rows = graph.node("Gather", graph.constant(f"{name}_table", table), name, name=f"{name}_rows")
     if column.kind != "ids":
         return rows
-    known = graph.node("Greater", name, "zero", name=f"{name}_known")
+    zero = graph.constant(f"{name}_zero", np.array(0, dtype=np.int64))
+    one = graph.constant(f"{name}_one", np.array(1, dtype=np.float32))
+    axis_list = graph.constant(f"{name}_axis_list", np.array([1], dtype=np.int64))
+    axis_last = graph.constant(f"{name}_axis_last", np.array([2], dtype=np.int64))
+    known = graph.node("Greater", name, zero, name=f"{name}_known")
     mask = graph.node("Cast", known, name=f"{name}_mask", to=TensorProto.FLOAT)
-    mask_column = graph.node("Unsqueeze", mask, "axis_last", name=f"{name}_mask_column")
+    mask_column = graph.node("Unsqueeze", mask, axis_last, name=f"{name}_mask_column")
     masked = graph.node("Mul", rows, mask_column, name=f"{name}_masked")
-    total = graph.node("ReduceSum", masked, "axis_list", name=f"{name}_total", keepdims=0)
-    count = graph.node("ReduceSum", mask, "axis_list", name=f"{name}_count", keepdims=1)
-    root = graph.node("Sqrt", graph.node("Max", count, "one", name=f"{name}_floor"), name=f"{name}_root")
+    total = graph.node("ReduceSum", masked, axis_list, name=f"{name}_total", keepdims=0)
+    count = graph.node("ReduceSum", mask, axis_list, name=f"{name}_count", keepdims=1)
+    root = graph.node("Sqrt", graph.node("Max", count, one, name=f"{name}_floor"), name=f"{name}_root")
     return graph.node("Div", total, root, name=f"{name}_vector")
