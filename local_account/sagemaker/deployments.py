@@ -18,6 +18,7 @@ from local_account.sagemaker.errors import JobFailed, not_found
 from local_account.sagemaker.models import model_uri
 from local_account.sagemaker.room import Answer, Room
 from local_account.sagemaker.s3_data import download, fetch, list_prefix
+from local_account.wire import AwsError
 
 READY_LIMIT_S = 60.0  # AWS gives several minutes; a worker here starts in seconds or never
 
@@ -91,7 +92,7 @@ def keep_properties(new: Deployment, old: Deployment, excluded: frozenset[str]) 
     return {**new, "variants": [kept(variant) for variant in new["variants"]]}
 
 
-def place_model(account: Account, variant: Variant, folder: Path) -> Path:
+def place_model(room: Room, variant: Variant, folder: Path) -> Path:
     """Fetch and unpack a variant's model, once; the model's folder.
 
     Raises
@@ -103,15 +104,15 @@ def place_model(account: Account, variant: Variant, folder: Path) -> Path:
     done = folder / "complete"
     if done.exists():
         return model
-    s3 = account.client("s3", role_arn=variant["role"], session_name="SageMaker")
     try:
+        s3 = room.s3(variant["role"])
         if variant["uri"].endswith("/"):
             download(s3, list_prefix(s3, variant["uri"]), model)
         else:
             archive = fetch(s3, variant["uri"], folder / "model.tar.gz")
             unpack(archive, model)
             archive.unlink()
-    except (JobFailed, BadArchive) as error:
+    except (JobFailed, BadArchive, AwsError) as error:
         raise JobFailed(
             f'Failed to download model data for container "container_1" from URL: "{variant["uri"]}". Please ensure that there is '
             "an object located at the URL and that the role passed to CreateModel has permissions to download the object. "

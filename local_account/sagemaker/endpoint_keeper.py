@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -105,7 +106,8 @@ class EndpointKeeper:
 
     def _delete(self, name: str, doc: Answer) -> None:
         self._end(name)
-        self._upload()
+        if self._upload():
+            shutil.rmtree(self._room.folder / "capture" / name, ignore_errors=True)
         self._book.delete(name)
 
     def _bring_up(self, name: str, deployment: Deployment) -> str | None:
@@ -152,9 +154,10 @@ class EndpointKeeper:
                 live.flush_log()
             self._upload()
 
-    def _upload(self) -> None:
+    def _upload(self) -> bool:
+        """Empty the spool; False if S3 did not take all of it."""
         with self._upload_lock:
-            upload_spool(self._room.account, self._room.folder / "capture")
+            return upload_spool(self._room, self._room.folder / "capture")
 
 
 def _workers(deployment: Deployment) -> set[str]:

@@ -11,6 +11,7 @@ from typing import Any
 from local_account.sagemaker.errors import JobFailed
 from local_account.sagemaker.job_book import TERMINAL, JobBook
 from local_account.sagemaker.job_processes import Control, Halted
+from local_account.wire import AwsError
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +61,8 @@ class JobRunner:
             logger.info("%s job %s is left for the next start", book.kind.word, name)
         except JobFailed as error:
             fail(book, name, str(error))
+        except AwsError as error:  # what a call of the job's own met, a role that is gone
+            fail(book, name, f"ClientError: {error.message}")
         except Exception:  # whatever it is, an acknowledged job must reach an end
             logger.exception("%s job %s", book.kind.word, name)
             fail(book, name, "InternalServerError: We encountered an internal error. Please try again.")

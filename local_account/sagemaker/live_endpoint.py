@@ -37,6 +37,7 @@ class LiveEndpoint:
         self.spool = room.folder / "capture" / name
         self._process: EndpointProcess | None = None
         self._routed: Deployment | None = None
+        self._starting = threading.Lock()
         self._news = threading.Condition()
         self._states: dict[str, str] = {}  # worker -> ready | failed
         self._routes: set[int] = set()
@@ -113,6 +114,10 @@ class LiveEndpoint:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _server(self) -> EndpointProcess:
+        with self._starting:
+            return self._started()
+
+    def _started(self) -> EndpointProcess:
         if self._process is None:
             if self._closing.is_set():
                 raise Interrupted
@@ -122,7 +127,7 @@ class LiveEndpoint:
         return self._process
 
     def _start(self, process: EndpointProcess, variant: Variant) -> None:
-        model = place_model(self._room.account, variant, self._worker_folder(variant))
+        model = place_model(self._room, variant, self._worker_folder(variant))
         worker = {
             "id": variant["worker"],
             "variant": variant["name"],

@@ -75,7 +75,7 @@ class Models:
         uri = model_uri(self._room, params["PrimaryContainer"])
         if uri.endswith("/"):
             return  # a prefix of uncompressed files; the endpoint looks into it
-        s3 = self._room.account.client("s3", role_arn=params["ExecutionRoleArn"], session_name="SageMaker")
+        s3 = self._room.s3(params["ExecutionRoleArn"])
         try:
             bucket, key = split_uri(uri)
             s3.head_object(Bucket=bucket, Key=key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import PurePosixPath
 
 from local_account.sagemaker.errors import invalid
 from local_account.sagemaker.job_book import JobBook, JobKind
@@ -35,6 +36,7 @@ class ProcessingJobs:
 
     def create_processing_job(self, params: Params) -> Answer:
         _refuse_unplayable(params)
+        self._room.s3(params["RoleArn"])  # a role that is not there is refused now
         params = {
             **params,
             "StoppingCondition": params.get("StoppingCondition", {"MaxRuntimeInSeconds": DEFAULT_LIMIT_S}),
@@ -79,11 +81,16 @@ def _refuse_unplayable(params: Params) -> None:
             raise invalid(
                 f"The local account plays processing inputs in File mode, uncompressed: input {item['InputName']}"
             )
-        if not source.get("LocalPath", "").startswith("/opt/ml/processing"):
+        if not _is_below_processing(source.get("LocalPath", "")):
             raise invalid(f"LocalPath of input {item['InputName']} must be under /opt/ml/processing")
     for item in params.get("ProcessingOutputConfig", {}).get("Outputs", []):
         target = item.get("S3Output")
-        if target is None or not target.get("LocalPath", "").startswith("/opt/ml/processing"):
+        if target is None or not _is_below_processing(target.get("LocalPath", "")):
             raise invalid(f"Output {item['OutputName']} must be an S3Output with a LocalPath under /opt/ml/processing")
     if not params["AppSpecification"].get("ContainerEntrypoint"):
         raise invalid("The local account runs no images: AppSpecification.ContainerEntrypoint is required")
+
+
+def _is_below_processing(path: str) -> bool:
+    parts = PurePosixPath(path).parts
+    return parts[:4] == ("/", "opt", "ml", "processing") and ".." not in parts

@@ -30,7 +30,7 @@ class ProcessingRun:
         self._room, self._doc = book.room, book.get(name)
         self._folder = self._room.folder / "jobs" / "processing" / name
         self._hosts = host_names(self._doc["ProcessingResources"]["ClusterConfig"]["InstanceCount"])
-        self._s3 = self._room.account.client("s3", role_arn=self._doc["RoleArn"], session_name="SageMaker")
+        self._s3 = self._room.s3(self._doc["RoleArn"])
 
     def run(self) -> None:
         if self._folder.exists():

@@ -11,6 +11,7 @@ from local_account.account import Account
 from local_account.records import Records
 from local_account.sagemaker.errors import invalid
 from local_account.sagemaker.listing import Listing, list_page
+from local_account.wire import AwsError
 
 Params = dict[str, Any]
 Answer = dict[str, Any]
@@ -21,6 +22,22 @@ class Room:
     account: Account
     records: Records
     folder: Path
+
+    def s3(self, role_arn: str) -> Any:
+        """An S3 client of a role's own rights.
+
+        Raises
+        ------
+        AwsError
+            `ValidationException` if there is no such role, in SageMaker's words.
+        """
+        try:
+            return self.account.client("s3", role_arn=role_arn, session_name="SageMaker")
+        except AwsError as error:
+            raise invalid(
+                f"Could not assume role {role_arn}. Please ensure that the role exists and allows principal "
+                "'sagemaker.amazonaws.com' to assume the role."
+            ) from error
 
     def tag(self, resource: str, tags: Sequence[Mapping[str, str]]) -> list[Answer]:
         """Set tags; what the resource wears then."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from local_account.sagemaker.errors import JobFailed, invalid
 from local_account.sagemaker.job_book import JobBook, JobKind
@@ -87,7 +87,10 @@ class TrainingJobs:
         """What AWS refuses at once, and what AWS has but a laptop has not."""
         if self._room.records.get(TRAINING.arn_kind, params["TrainingJobName"]) is not None:
             return  # the book refuses it in its own words
-        s3 = self._room.account.client("s3", role_arn=params["RoleArn"])
+        s3 = self._room.s3(params["RoleArn"])
+        local = params.get("CheckpointConfig", {}).get("LocalPath", "/opt/ml/checkpoints")
+        if not local.startswith("/opt/ml/") or ".." in PurePosixPath(local).parts:
+            raise invalid(f"CheckpointConfig.LocalPath is {local}; the local account plays paths under /opt/ml/")
         for channel in params.get("InputDataConfig", []):
             source = channel["DataSource"].get("S3DataSource")
             mode = channel.get("InputMode", params["AlgorithmSpecification"].get("TrainingInputMode", "File"))

@@ -43,7 +43,7 @@ class TrainingRun:
         self._room, self._doc = book.room, book.get(name)
         self._folder = self._room.folder / "jobs" / "training" / name
         self._hosts = host_names(self._doc["ResourceConfig"].get("InstanceCount", 1))
-        self._s3 = self._room.account.client("s3", role_arn=self._doc["RoleArn"], session_name="SageMaker")
+        self._s3 = self._room.s3(self._doc["RoleArn"])
 
     def run(self) -> None:
         if self._folder.exists():
@@ -76,10 +76,15 @@ class TrainingRun:
         for index in range(len(self._hosts)):
             root = self.opt_ml(index)
             for child in root.iterdir() if root.exists() else ():
-                if child.name != "checkpoints":
+                if not self._checkpoints(root).is_relative_to(child):
                     shutil.rmtree(child)
-            for part in ("input/data", "model", "output/data", "output/intermediate", "checkpoints", "code"):
+            for part in ("input/data", "model", "output/data", "output/intermediate", "code"):
                 (root / part).mkdir(parents=True, exist_ok=True)
+            self._checkpoints(root).mkdir(parents=True, exist_ok=True)
+
+    def _checkpoints(self, root: Path) -> Path:
+        given = self._doc.get("CheckpointConfig", {}).get("LocalPath", "/opt/ml/checkpoints")
+        return Path(opt_ml.rewrite(given, root))
 
     def _prepare(self, index: int, host: str) -> HostCommand:
         root = self.opt_ml(index)
@@ -141,8 +146,8 @@ class TrainingRun:
         if "CheckpointConfig" not in self._doc:
             return
         found = list_prefix(self._s3, self._doc["CheckpointConfig"]["S3Uri"].rstrip("/") + "/")
-        missing = [o for o in found if not (root / "checkpoints" / o.relative).exists()]
-        download(self._s3, missing, root / "checkpoints")
+        missing = [o for o in found if not (self._checkpoints(root) / o.relative).exists()]
+        download(self._s3, missing, self._checkpoints(root))
 
     def _finish(self, outcome: Outcome) -> None:
         failure = self._failure(outcome)
@@ -182,7 +187,7 @@ class TrainingRun:
             self._upload_part(part, archive, uri, plain=target.get("CompressionType") == "NONE")
         checkpoints: dict[str, Any] = self._doc.get("CheckpointConfig", {})
         if checkpoints:
-            upload_folder(self._s3, self.opt_ml(0) / "checkpoints", checkpoints["S3Uri"])
+            upload_folder(self._s3, self._checkpoints(self.opt_ml(0)), checkpoints["S3Uri"])
 
     def _upload_part(self, part: str, archive: str, uri: str, *, plain: bool) -> None:
         """One folder of all hosts; a name that two hosts wrote is the first host's."""

@@ -88,15 +88,15 @@ def run_transform(book: JobBook, name: str, control: Control) -> None:
         return
     if outcome.exit_code:
         raise JobFailed(_failure(outcome))
-    s3 = room.account.client("s3", role_arn=doc["_variant"]["role"], session_name="SageMaker")
+    s3 = room.s3(doc["_variant"]["role"])
     upload_folder(s3, folder / "output", doc["TransformOutput"]["S3OutputPath"])
     finish(book, name, "Completed")
 
 
 def _prepare(room: Room, doc: Answer, folder: Path) -> HostCommand:
     variant = doc["_variant"]
-    model = place_model(room.account, variant, folder)
-    s3 = room.account.client("s3", role_arn=variant["role"], session_name="SageMaker")
+    model = place_model(room, variant, folder)
+    s3 = room.s3(variant["role"])
     download(s3, select(s3, doc["TransformInput"]["DataSource"]["S3DataSource"], 0, 1), folder / "input")
     source, target = doc["TransformInput"], doc["TransformOutput"]
     settings = {

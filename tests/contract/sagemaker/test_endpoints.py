@@ -254,6 +254,20 @@ def test_captured_rows_reach_s3_with_ids_and_encodings_when_the_account_stops(ac
     assert lines[0]["eventVersion"] == "0"
 
 
+def test_an_update_under_way_when_the_account_ends_is_finished_by_the_next_one(account, bucket, service, room, pair):
+    put_config(service, "c8", {"blue": "first", "green": put_model(service, account, bucket, "eighth")})
+    call(service, "UpdateEndpoint", EndpointName=pair, EndpointConfigName="c8")
+    service.stop()
+    again = SageMakerService(OwnFolder(account, room.state_dir))
+    again.start()
+    try:
+        doc = settled(again, pair)
+        assert (doc["EndpointStatus"], doc["EndpointConfigName"]) == ("InService", "c8"), doc.get("FailureReason")
+        assert ask(again, pair, TargetVariant="green")["model"] == "eighth"
+    finally:
+        again.stop()
+
+
 def test_boto3_invokes_over_the_wire_and_reads_a_model_error(account, bucket):
     wire = account.service("sagemaker")
     put_config(wire, "wire", {"blue": put_model(wire, account, bucket, "wire")})

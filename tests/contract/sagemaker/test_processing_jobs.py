@@ -168,3 +168,42 @@ def test_lists_filter_sort_and_page(account, bucket, service):
     assert "NextToken" not in rest
     assert call(service, "ListProcessingJobs", StatusEquals="Completed")["ProcessingJobSummaries"] == []
     assert len(call(service, "ListProcessingJobs", StatusEquals="Failed")["ProcessingJobSummaries"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        pytest.param(
+            {"LocalPath": "/opt/ml/processing/../../../etc"},
+            "must be under /opt/ml/processing",
+            id="path leaves the folder",
+        ),
+        pytest.param({"S3InputMode": "Pipe"}, "File mode", id="pipe"),
+    ],
+)
+def test_an_input_that_cannot_be_played_is_refused_at_once(bucket, service, change, said):
+    request = processing("p9", [f"{CODE}/run.py"], ProcessingInputs=[s3_input("code", f"s3://{bucket}/p9/", **change)])
+    with pytest.raises(AwsError, match=said):
+        call(service, "CreateProcessingJob", **request)
+
+
+def test_a_role_that_is_not_there_is_refused_at_once(bucket, service):
+    request = processing("p10", [f"{CODE}/run.py"], RoleArn="arn:aws:iam::123456789012:role/sagemaker-tests-nobody")
+    with pytest.raises(AwsError, match="Could not assume role"):
+        call(service, "CreateProcessingJob", **request)
+
+
+def test_a_job_reads_with_its_own_roles_rights_only(account, bucket, service):
+    arn = "arn:aws:iam::123456789012:role/sagemaker-tests-poor"
+    trust = {
+        "Statement": [
+            {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
+        ]
+    }
+    account.client("iam").create_role(RoleName="sagemaker-tests-poor", AssumeRolePolicyDocument=json.dumps(trust))
+    request = processing("p11", [f"{CODE}/run.py"], RoleArn=arn)
+    request["ProcessingInputs"] = [s3_input("code", put(account, bucket, "p11/code/run.py", "print(1)"))]
+    call(service, "CreateProcessingJob", **request)
+    doc = ended(service, "Processing", "p11")
+    assert doc["ProcessingJobStatus"] == "Failed"
+    assert "AccessDenied" in doc["FailureReason"]
