@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -31,6 +31,7 @@ class EventBridge(JsonService):
         self._rules = Rules(self._records)
         self._deliveries = Deliveries(account, self._records)
         self._scheduler = Scheduler(account, self._records, self._deliveries)
+        self._listeners: list[Callable[[Event], None]] = []
         self._timetable = Timetable(account.clock, self._records, self._entries, self._due)
 
     def start(self) -> None:
@@ -52,9 +53,15 @@ class EventBridge(JsonService):
 
     # Events
 
+    def listen(self, listener: Callable[[Event], None]) -> None:
+        """Tell a service of this process of every event of AWS's own, at once and only while it runs."""
+        self._listeners.append(listener)
+
     def put_aws_event(self, event: Event) -> None:
         """An event of AWS's own, from another service of this process; its deliveries are on disk when this returns."""
         self.put_on_bus(DEFAULT_BUS, event)
+        for listener in self._listeners:
+            listener(event)
 
     def put_on_bus(self, bus: str, event: Event) -> None:
         """Find the rules an event is for, and put one delivery for each of their targets on disk."""

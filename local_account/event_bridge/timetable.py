@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -80,15 +81,21 @@ class Timetable:
         now = self._clock.epoch()
         ahead = now + LOOK_EVERY_S
         for entry in list(self._entries()):
-            done = self._records.get("instant", entry.arn)
-            instant = entry.next_after(entry.begins if done is None else done)
-            while instant is not None and entry.fires_at(instant) <= now:
-                self._due(entry.arn, instant)
-                self._records.put("instant", entry.arn, instant)
-                instant = entry.next_after(instant)
-            if instant is not None:
-                ahead = min(ahead, entry.fires_at(instant))
+            try:
+                ahead = min(ahead, self._follow(entry, now))
+            except Exception:  # noqa: BLE001 - one bad schedule must not hold up the others
+                _log.exception("the schedule %s could not be followed", entry.arn)
         return ahead
+
+    def _follow(self, entry: Entry, now: float) -> float:
+        """Hand over what is due of one entry; when it has to be looked at again."""
+        done = self._records.get("instant", entry.arn)
+        instant = entry.next_after(entry.begins if done is None else done)
+        while instant is not None and entry.fires_at(instant) <= now:
+            self._due(entry.arn, instant)
+            self._records.put("instant", entry.arn, instant)
+            instant = entry.next_after(instant)
+        return math.inf if instant is None else entry.fires_at(instant)
 
     def _catch_up(self) -> None:
         """Leave out all but the latest instant that passed while the account was down."""
@@ -107,10 +114,6 @@ class Timetable:
     def _work(self) -> None:
         while not self._stopping:
             self._changed.clear()
-            try:
-                ahead = self.look()
-            except Exception:  # noqa: BLE001 - one bad schedule must not end all others
-                _log.exception("the timetable could not be followed")
-                ahead = self._clock.epoch() + LOOK_EVERY_S
+            ahead = self.look()
             if not self._stopping:
                 self._clock.sleep_until(ahead, self._changed)

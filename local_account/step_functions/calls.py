@@ -82,10 +82,4 @@ def named_errors(work: Callable[[], T], prefix: str, boto3_service: str, unknown
         raise StatesError(PERMISSIONS, error.message) from error
 
 
-def pause(call: TaskCall, clock: Clock, seconds: float) -> None:
-    """Wait between two looks at a job."""
-    if not clock.sleep_until(clock.epoch() + seconds, call.cancellation):
-        call.cancellation.check()
-
-
 Client = Any  # a boto3 client

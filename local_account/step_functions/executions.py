@@ -16,6 +16,7 @@ from local_account.step_functions.frames import Cancellation, Frame
 from local_account.step_functions.interpreter import Branch, Run, iso
 from local_account.step_functions.journal import Journal, Row
 from local_account.step_functions.logs import MachineLogs
+from local_account.step_functions.news import News
 from local_account.step_functions.tasks import AccountTasks
 from local_account.step_functions.telling import tell
 from local_account.step_functions.tokens import Tokens
@@ -31,7 +32,7 @@ class Executions:
 
     def __init__(self, account: Account, records: Records) -> None:
         self._account, self._records = account, records
-        self.tokens = Tokens(account.clock)
+        self.tokens, self.news = Tokens(account.clock), News()
         self._logs = MachineLogs(account)
         self._running: dict[str, tuple[threading.Thread, Cancellation]] = {}
         self._lock = threading.RLock()
@@ -187,7 +188,7 @@ class Executions:
             context={"Execution": execution, "StateMachine": machine},
             time=self._account.clock,
             journal=journal,
-            tasks=AccountTasks(self._account, record["roleArn"], machine["Name"][:64], self.tokens),
+            tasks=AccountTasks(self._account, record["roleArn"], machine["Name"][:64], self.tokens, self.news),
             fan_out=side_by_side,
             cancellation=cancellation,
         )

@@ -43,6 +43,7 @@ class StepFunctions(JsonService):
         self._executions = Executions(account, self._records)
 
     def start(self) -> None:
+        self._account.service("events").listen(self._executions.news.hear)
         self._executions.resume()
 
     def stop(self) -> None:

@@ -16,8 +16,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local_account.clock import Clock
 from local_account.step_functions import history
-from local_account.step_functions.calls import Client, check_deadline, named_errors, pause, within_limits
+from local_account.step_functions.calls import Client, check_deadline, named_errors, within_limits
 from local_account.step_functions.errors import TASK_FAILED, Interrupted, StatesError
+from local_account.step_functions.news import News
 from local_account.step_functions.sdk_shapes import OPTIMISED_ERRORS, from_boto3, operation_model, to_boto3
 from local_account.step_functions.task_call import TaskCall
 
@@ -44,14 +45,14 @@ class Job(Protocol):
         """The result if it ended well, None while it goes on; raises StatesError if it ended badly."""
 
 
-def run_job(job: Job, name: str, call: TaskCall, clock: Clock) -> Any:
+def run_job(job: Job, name: str, call: TaskCall, clock: Clock, news: News) -> Any:
     """Start a job, or adopt the one an earlier process started, and wait for its end."""
     adopted = "job" in call.memo and job.find() is not None
     if not adopted:
         call.remember(job=name)
         call.submitted(within_limits(call, clock, job.start))
     try:
-        return _wait(job, call, clock)
+        return _wait(job, call, clock, news)
     except Interrupted as interruption:
         if interruption.reason != "suspend":
             _stop(job)
@@ -62,9 +63,10 @@ def run_job(job: Job, name: str, call: TaskCall, clock: Clock) -> Any:
         raise
 
 
-def _wait(job: Job, call: TaskCall, clock: Clock) -> Any:
+def _wait(job: Job, call: TaskCall, clock: Clock, news: News) -> Any:
     seconds, blind = FIRST_LOOK_S, 0
     while True:
+        heard = news.number
         try:
             description = job.find()
             blind = 0
@@ -77,7 +79,7 @@ def _wait(job: Job, call: TaskCall, clock: Clock) -> Any:
         if result is not None:
             return result
         check_deadline(call, clock)
-        pause(call, clock, seconds)
+        news.wait(heard, seconds, call.cancellation)
         seconds = min(seconds * 1.3, LONGEST_PAUSE_S)
 
 

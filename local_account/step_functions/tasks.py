@@ -11,6 +11,7 @@ from local_account.account import Account
 from local_account.step_functions import history
 from local_account.step_functions.calls import Client, named_errors, within_limits
 from local_account.step_functions.errors import PERMISSIONS, RUNTIME, StatesError
+from local_account.step_functions.news import News
 from local_account.step_functions.sdk_shapes import (
     OPTIMISED_ERRORS,
     boto3_name,
@@ -29,8 +30,9 @@ from local_account.wire import AwsError
 class AccountTasks:
     """The tasks of one execution."""
 
-    def __init__(self, account: Account, role_arn: str, session_name: str, tokens: Tokens) -> None:
-        self._account, self._role_arn, self._session, self._tokens = account, role_arn, session_name, tokens
+    def __init__(self, account: Account, role_arn: str, session_name: str, tokens: Tokens, news: News) -> None:
+        self._account, self._role_arn, self._session = account, role_arn, session_name
+        self._tokens, self._news = tokens, news
 
     def perform(self, call: TaskCall) -> Any:
         resource = call.resource
@@ -51,13 +53,13 @@ class AccountTasks:
         if call.resource.service == "states":
             arguments = child_arguments(call.arguments, call.memo)
             child = ChildExecution(self._client("stepfunctions"), arguments, call.resource.pattern == "sync:2")
-            return run_job(child, child.name, call, self._account.clock)
+            return run_job(child, child.name, call, self._account.clock, self._news)
         kind = call.resource.action.removeprefix("create")
         arguments = dict(call.arguments)
         if "job" in call.memo:  # the arguments are evaluated anew, the job is the one that was named before
             arguments[f"{kind}Name"] = call.memo["job"]
         job = SageMakerJob(self._client("sagemaker"), kind, arguments)
-        return run_job(job, job.name, call, self._account.clock)
+        return run_job(job, job.name, call, self._account.clock, self._news)
 
     def _call(self, call: TaskCall) -> Any:
         resource = call.resource

@@ -249,6 +249,19 @@ def test_a_job_somebody_stopped_is_a_failure_with_its_description_as_the_cause(t
     assert json.loads(ended["cause"])["TrainingJobStatus"] == "Stopped"
 
 
+def test_a_task_that_waits_looks_again_as_soon_as_there_is_news(tmp_path, monkeypatch):
+    monkeypatch.setattr("local_account.step_functions.task_jobs.FIRST_LOOK_S", 60.0)
+    monkeypatch.setattr("local_account.step_functions.task_jobs.LONGEST_PAUSE_S", 60.0)
+    _account, executions, sagemaker = start_job(tmp_path)
+    sagemaker.ends = True
+    executions.wait(ARN, 0.3)
+    assert (executions.get(ARN) or {})["status"] == "RUNNING"
+    for _ in range(2):
+        executions.news.hear({"source": "aws.sagemaker"})
+        executions.wait(ARN, 0.3)
+    assert (executions.get(ARN) or {})["status"] == "SUCCEEDED"
+
+
 def test_every_call_is_made_as_the_machines_role(tmp_path, no_waiting):
     account, _records, executions = world(tmp_path, FakeSageMaker(), FakeLambda())
     executions.start(record(WHOLE))

@@ -14,6 +14,7 @@ from botocore.exceptions import EndpointConnectionError
 from local_account.clock import Clock
 from local_account.step_functions.errors import StatesError
 from local_account.step_functions.frames import Cancellation
+from local_account.step_functions.news import News
 from local_account.step_functions.resources import Resource
 from local_account.step_functions.task_call import TaskCall
 from local_account.step_functions.tasks import AccountTasks
@@ -42,7 +43,7 @@ def perform(
 ) -> tuple[Any, Client]:
     client = Client(answer)
     account = FakeAccount(tmp_path, {service: client})
-    tasks = AccountTasks(account, "arn:aws:iam::123456789012:role/m", "m", Tokens(Clock()))
+    tasks = AccountTasks(account, "arn:aws:iam::123456789012:role/m", "m", Tokens(Clock()), News())
     facts: dict[str, Any] = {
         "state": "T",
         "resource": Resource.parse(resource),
@@ -195,7 +196,7 @@ def test_a_call_that_outlives_its_deadline_is_left_behind(tmp_path):
             gate.wait(5)
 
     account = FakeAccount(tmp_path, {"lambda": Slow()})
-    tasks = AccountTasks(account, "role", "m", Tokens(account.clock))
+    tasks = AccountTasks(account, "role", "m", Tokens(account.clock), News())
     resource, remember = Resource.parse(INVOKE), lambda **_facts: None
     deadline = account.clock.epoch() - 1
     call = TaskCall("T", resource, {}, deadline, None, None, {}, remember, lambda _answer: None, Cancellation())
@@ -208,7 +209,7 @@ def test_a_call_that_outlives_its_deadline_is_left_behind(tmp_path):
 def test_a_token_that_nobody_answers_times_out_by_its_heartbeat(tmp_path):
     account = FakeAccount(tmp_path, {"sqs": Client({"ResponseMetadata": {}})})
     tokens = Tokens(account.clock)
-    tasks = AccountTasks(account, "role", "m", tokens)
+    tasks = AccountTasks(account, "role", "m", tokens, News())
     resource = Resource.parse("arn:aws:states:::sqs:sendMessage.waitForTaskToken")
 
     def given_away(_answer: Any) -> None:
