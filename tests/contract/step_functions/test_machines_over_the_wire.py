@@ -275,6 +275,37 @@ def test_a_machine_logs_what_went_wrong_to_its_group(account, states, machine_ro
     assert "secret" not in json.dumps(lines)
 
 
+def test_a_machine_may_do_what_its_role_may_and_nothing_else(account, states, finish):
+    iam = account.client("iam")
+    trust = {"Effect": "Allow", "Principal": {"Service": "states.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    role = iam.create_role(RoleName="narrow-machine", AssumeRolePolicyDocument=document)["Role"]["Arn"]
+    allowed = {"Effect": "Allow", "Action": "sqs:GetQueueUrl", "Resource": "arn:aws:sqs:us-east-1:123456789012:mine"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    iam.put_role_policy(RoleName="narrow-machine", PolicyName="narrow", PolicyDocument=policy)
+    for name in ("mine", "theirs"):
+        account.client("sqs").create_queue(QueueName=name)
+    definition = {
+        "QueryLanguage": "JSONata",
+        "StartAt": "Mine",
+        "States": {
+            "Mine": sdk("sqs", "getQueueUrl", {"QueueName": "mine"}, Next="Theirs"),
+            "Theirs": sdk("sqs", "getQueueUrl", {"QueueName": "theirs"}, End=True),
+        },
+    }
+    machine = states.create_state_machine(name="narrow", definition=json.dumps(definition), roleArn=role)
+    arn = states.start_execution(stateMachineArn=machine["stateMachineArn"])["executionArn"]
+    ended = finish(arn)
+    assert (ended["status"], ended["error"]) == ("FAILED", "Sqs.SqsException")
+    assert "is not authorized to perform: sqs:GetQueueUrl" in ended["cause"]
+    entered = [
+        event["stateEnteredEventDetails"]["name"]
+        for event in states.get_execution_history(executionArn=arn)["events"]
+        if event["type"] == "TaskStateEntered"
+    ]
+    assert entered == ["Mine", "Theirs"]
+
+
 def test_machines_are_listed_updated_tagged_and_deleted(states, make):
     arn = make(PASS)
     states.tag_resource(resourceArn=arn, tags=[{"key": "team", "value": "recsys"}])
