@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import shutil
 import signal
@@ -18,6 +17,7 @@ from typing import Any
 import psutil
 
 from local_account.account import REGION, Account
+from local_account.functions.platform_lines import Report, end_lines, start_line
 from local_account.functions.runtime_api import Heard, RuntimeApi
 from local_account.processes import end, spawn
 
@@ -44,6 +44,10 @@ class Launch:
     @property
     def timeout_s(self) -> int:
         return self.function["Timeout"]
+
+    @property
+    def logs_json(self) -> bool:
+        return bool(self.function["LoggingConfig"]["LogFormat"] == "JSON")
 
     @property
     def log_group(self) -> str:
@@ -75,6 +79,7 @@ class ExecutionEnvironment:
 
     def __init__(self, account: Account, launch: Launch, scratch: Path, *, provisioned: bool = False) -> None:
         self.launch, self.alive = launch, True
+        self._clock = account.clock
         self.started = self.last_used = time.monotonic()
         self.log_stream = f"{account.clock.now():%Y/%m/%d}/[{launch.version}]{uuid.uuid4().hex}"
         self._scratch = scratch / uuid.uuid4().hex
@@ -99,7 +104,7 @@ class ExecutionEnvironment:
         """Serve one invocation; a process that failed to start, ended or overran its time is dead afterwards."""
         init, self._init = self._init, None
         lines = [] if init is None else _text(init.output)
-        lines.append(f"START RequestId: {call.request_id} Version: {self.launch.version}")
+        lines.append(start_line(call.request_id, self.launch.version, self.launch.logs_json, self._clock.now()))
         began = time.monotonic()
         if init is not None and (init.call is None or init.call.what != "next"):
             heard = init
@@ -113,10 +118,18 @@ class ExecutionEnvironment:
         duration_ms = (time.monotonic() - began) * 1000
         failed, payload = self._result(heard, call.request_id)
         lines += _text(heard.output)
-        if heard.call is None and not heard.ended:
-            lines.append(f"{call.request_id} Task timed out after {self.launch.timeout_s:.2f} seconds")
-        lines.append(f"END RequestId: {call.request_id}")
-        lines.append(self._report(call.request_id, duration_ms, first=init is not None))
+        timed_out = heard.call is None and not heard.ended
+        report = Report(
+            request_id=call.request_id,
+            version=self.launch.version,
+            memory_mb=self.launch.function["MemorySize"],
+            used_mb=self._resident_mb(),
+            duration_ms=duration_ms,
+            init_ms=self._init_ms if init is not None and not self._provisioned else None,
+            status="timeout" if timed_out else "error" if failed else "success",
+            timeout_s=self.launch.timeout_s,
+        )
+        lines += end_lines(report, self.launch.logs_json, self._clock.now())
         self.last_used = time.monotonic()
         return Outcome(payload, failed, lines, duration_ms, self.log_stream)
 
@@ -146,7 +159,7 @@ class ExecutionEnvironment:
             os.close(theirs)
 
     def _variables(self, account: Account) -> dict[str, str]:
-        function = self.launch.function
+        function, logging = self.launch.function, self.launch.function["LoggingConfig"]
         credentials = account.credentials_for(function["Role"], function["FunctionName"])
         return {
             **account.child_environment(credentials),
@@ -158,7 +171,8 @@ class ExecutionEnvironment:
             "AWS_LAMBDA_FUNCTION_VERSION": function["Version"],
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(function["MemorySize"]),
             "AWS_LAMBDA_INITIALIZATION_TYPE": "provisioned-concurrency" if self._provisioned else "on-demand",
-            "AWS_LAMBDA_LOG_FORMAT": function["LoggingConfig"]["LogFormat"],
+            "AWS_LAMBDA_LOG_FORMAT": logging["LogFormat"],
+            **({"AWS_LAMBDA_LOG_LEVEL": logging["ApplicationLogLevel"]} if "ApplicationLogLevel" in logging else {}),
             "AWS_LAMBDA_LOG_GROUP_NAME": self.launch.log_group,
             "AWS_LAMBDA_LOG_STREAM_NAME": self.log_stream,
             "AWS_LAMBDA_RUNTIME_API": self._api.address,
@@ -190,18 +204,6 @@ class ExecutionEnvironment:
         code = end(self._process, grace_s=0.3)
         how = f"signal: {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
         return True, _error("Runtime.ExitError", f"RequestId: {request_id} Error: Runtime exited with error: {how}")
-
-    def _report(self, request_id: str, duration_ms: float, *, first: bool) -> str:
-        parts = [
-            f"REPORT RequestId: {request_id}",
-            f"Duration: {duration_ms:.2f} ms",
-            f"Billed Duration: {math.ceil(duration_ms + (self._init_ms if first else 0))} ms",
-            f"Memory Size: {self.launch.function['MemorySize']} MB",
-            f"Max Memory Used: {self._resident_mb()} MB",
-        ]
-        if first and not self._provisioned:
-            parts.append(f"Init Duration: {self._init_ms:.2f} ms")
-        return "\t".join(parts) + "\t"
 
     def _resident_mb(self) -> int:
         try:

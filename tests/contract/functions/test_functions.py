@@ -189,6 +189,21 @@ def test_output_reaches_the_functions_log_between_start_and_end(aws: Lambda) -> 
     assert "Init Duration: " in report
 
 
+def test_a_function_that_logs_json_gets_json_from_the_platform_and_its_logger(aws: Lambda) -> None:
+    code = "import logging\ndef handler(event, context): logging.getLogger().warning('careful')"
+    aws.create(code=code, LoggingConfig={"LogFormat": "JSON", "LogGroup": "/house/echo"})
+    aws.answer()
+    aws.service.flush_logs()
+    start, written, report = map(json.loads, aws.account.lines("/house/echo"))
+    assert (start["type"], report["type"], report["record"]["status"]) == (
+        "platform.start",
+        "platform.report",
+        "success",
+    )
+    assert (written["level"], written["message"]) == ("WARNING", "careful") or written["level"] == "WARN"
+    assert written["requestId"] == start["record"]["requestId"]
+
+
 def test_more_output_than_a_pipe_holds_does_not_stall_the_function(aws: Lambda) -> None:
     aws.create()
     aws.answer({"print": "x" * 1_000_000})
