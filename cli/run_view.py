@@ -85,10 +85,17 @@ class RunView:
     def _last_line(self, state: StateView) -> str:
         logs = self.site.client("logs")
         try:
-            events = logs.filter_log_events(logGroupName=state.log_group, logStreamNamePrefix=f"{state.job}/")["events"]
+            streams = logs.describe_log_streams(logGroupName=state.log_group, logStreamNamePrefix=f"{state.job}/")[
+                "logStreams"
+            ]
+            if not streams:
+                return ""
+            tail = logs.get_log_events(
+                logGroupName=state.log_group, logStreamName=streams[0]["logStreamName"], limit=1, startFromHead=False
+            )
         except logs.exceptions.ResourceNotFoundException:
             return ""
-        return events[-1]["message"].rstrip() if events else ""
+        return tail["events"][-1]["message"].rstrip() if tail["events"] else ""
 
     # -- shown ---------------------------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ GLOBAL_VARIABLES = set(TEMPLATE["Globals"]["Function"]["Environment"]["Variables
 WITHOUT_RESOURCE_TYPE = {
     "ecr:GetAuthorizationToken",
     "cloudwatch:PutMetricData",
+    "sagemaker:ListModelPackages",
     "xray:PutTraceSegments",
     "xray:PutTelemetryRecords",
     "xray:GetSamplingRules",
