@@ -8,7 +8,6 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-import resource
 import signal
 import socket
 import subprocess
@@ -23,7 +22,6 @@ from pathlib import Path
 
 from local_account.front_door.sockets import listen
 
-_OPEN_FILES = 65_536  # every S3 object above 256 KB keeps one open
 _START_S = 120.0  # replaying a long journal, importing torch's friends on a cold disk
 _STOP_S = 30.0  # jobs get their grace, then SIGKILL
 
@@ -60,8 +58,7 @@ def serve(state: Path, port: int = 0) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     for chatty in ("faiss", "uvicorn", "botocore", "opensearch"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(_OPEN_FILES, hard) if hard > 0 else _OPEN_FILES, hard))
+    _forget_other_accounts()
     sys.setswitchinterval(0.001)  # a request's 1 ms must not wait 5 ms for another thread's turn to end
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -80,6 +77,13 @@ def serve(state: Path, port: int = 0) -> None:
                 signal.signal(number, signal.SIG_IGN)
             account.stop()
             logging.shutdown()
+
+
+def _forget_other_accounts() -> None:
+    """The user's own profile and keys are another account's, and a profile that is nowhere stops boto3 at once."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    os.environ |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
 
 
 def up(state: Path, *, port: int = 0, timeout_s: float = _START_S) -> Endpoint:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from urllib.parse import parse_qsl, unquote
 
+_LARGEST_FORM = 1 << 20  # beyond it, a body that calls itself a form is a file that some HTTP client mislabelled
+
 
 @dataclass(eq=False)
 class Call:
@@ -26,8 +28,9 @@ class Call:
     @cached_property
     def form(self) -> dict[str, str]:
         """Parameters of the query protocol, from the body or, for a GET, from the URL."""
-        if self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
-            return dict(parse_qsl(self.body.decode(), keep_blank_values=True)) or self.query
+        is_form = self.headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+        if is_form and len(self.body) <= _LARGEST_FORM:
+            return dict(parse_qsl(self.body.decode(errors="replace"), keep_blank_values=True)) or self.query
         return self.query
 
     @property

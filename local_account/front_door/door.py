@@ -6,6 +6,7 @@ The order is AWS's: signature, then rights, then the service. `answer` runs on a
 from __future__ import annotations
 
 import logging
+import uuid
 
 from local_account.front_door import chunked, signature
 from local_account.front_door.answers import error_response
@@ -51,7 +52,9 @@ class Door:
                 chunked.unwrap(call, signed)
             operation = operation_of(call, service)
             self._rights.require(call, service, operation, principal)
-            return self._route(call, service, operation, principal)
+            response = self._route(call, service, operation, principal)
+            response.headers.setdefault("x-amzn-requestid", str(uuid.uuid4()))
+            return response
         except AwsError as error:
             return error_response(call, service, error)
         except Exception:  # noqa: BLE001 - a caller gets an answer, whatever went wrong

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import unquote
 
 from local_account.front_door.call import Call
 from local_account.front_door.s3_operations import bucket_and_key
@@ -25,9 +26,10 @@ _READ_VERBS = (
 # Read by their verb, and still they change the world: a received message is hidden, and its handle deletes it.
 _READS_BY_NAME = frozenset({"AssumeRole", "TestEventPattern", "TransactGetItems", "SimulatePrincipalPolicy"})
 # Reads of one entry of a dictionary, where a write at the same time shows the old value or the new one. All other
-# reads walk over what a writer may be changing; DynamoDB's too, since moto updates an item in place.
+# reads walk over what a writer may be changing; DynamoDB's too, since moto updates an item in place, and S3's, since it
+# closes the file of an object that is replaced.
 _LOCK_FREE = {
-    "s3": frozenset({"GetObject", "HeadObject", "HeadBucket"}),
+    "s3": frozenset({"HeadBucket"}),
     "ssm": frozenset({"GetParameter"}),
     "secretsmanager": frozenset({"GetSecretValue"}),
     "sts": frozenset({"GetCallerIdentity"}),
@@ -57,7 +59,10 @@ def scopes_of(call: Call, service: str, operation: str) -> list[str]:
         return [f"dynamodb/{table}" for table in tables] or ["dynamodb"]
     if service == "s3":
         bucket = bucket_and_key(call)[0]
-        return ["s3"] if operation in ("CreateBucket", "DeleteBucket", "ListBuckets") else [f"s3/{bucket}"]
+        if operation in ("CreateBucket", "DeleteBucket", "ListBuckets"):
+            return ["s3", f"s3/{bucket}"]
+        source = unquote(call.headers.get("x-amz-copy-source", "")).lstrip("/").partition("/")[0]
+        return [f"s3/{bucket}", f"s3/{source or bucket}"]
     return ["messaging"] if service in _MESSAGING else [service]
 
 

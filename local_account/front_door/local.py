@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import resource
 import socket
 import sys
 import threading
@@ -34,6 +35,7 @@ from local_account.wire import AwsError, Response
 _log = logging.getLogger(__name__)
 
 _LONGEST_CALL_S = 900  # a Lambda function invoked synchronously
+_OPEN_FILES = 65_536  # every S3 object above 256 KB keeps one open
 _LOG_LIMITS = {"events": 10_000, "bytes": 1_048_576 - 26 * 10_000}  # of one PutLogEvents, 26 bytes charged per event
 
 
@@ -59,6 +61,7 @@ class LocalAccount:
 
     def start(self) -> None:
         """Bring moto's world back, listen, then let every service take up what was under way."""
+        _raise_limit_of_open_files()
         self._journal = restore(self.moto, self.state_dir / "moto")
         self.identities.write_config(self.endpoint_url)
         self._server.start()
@@ -196,3 +199,10 @@ def _log_batches(lines: Sequence[str]) -> list[list[str]]:
         batches[-1].append(line)
         size += len(line.encode())
     return batches
+
+
+def _raise_limit_of_open_files() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

@@ -155,6 +155,8 @@ class MotoServices:
             if "_" in name and name.startswith("x-amz-meta-"):
                 preserved[key] = name
         environ["moto.preserved_header_names"] = preserved
+        if record.service == "s3" and record.method == "PUT" and "form" in environ.get("CONTENT_TYPE", ""):
+            del environ["CONTENT_TYPE"]  # moto would take the object for a form and store nothing
         return environ
 
 

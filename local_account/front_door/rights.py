@@ -97,7 +97,7 @@ class Rights:
 
 
 def _role(role_arn: str) -> Any | None:
-    return next((role for role in backend("iam").roles.values() if role.arn == role_arn), None)
+    return next((role for role in list(backend("iam").roles.values()) if role.arn == role_arn), None)
 
 
 def _default_version(policy: Any) -> str:

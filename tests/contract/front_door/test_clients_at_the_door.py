@@ -256,3 +256,29 @@ def test_an_unknown_service_is_a_clear_answer(account: LocalAccount) -> None:
     with pytest.raises(ClientError) as failed:
         account.client("braket").search_devices(filters=[])
     assert "not played by the local account" in failed.value.response["Error"]["Message"]
+
+
+def test_a_file_that_calls_itself_a_form_is_stored_as_it_is(account: LocalAccount) -> None:
+    name, data = bucket(account), b"a=1&b\xff=2"
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    request = AWSRequest("PUT", f"{account.endpoint_url}/{name}/form", headers=headers, data=data)
+    botocore.auth.S3SigV4Auth(operator(account), "s3", "us-east-1").add_auth(request)
+    assert send(request)[0] == 200
+    assert account.client("s3").get_object(Bucket=name, Key="form")["Body"].read() == data
+
+
+def test_the_lakes_own_libraries_read_and_write(account: LocalAccount) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from pyarrow import fs
+
+    name, keys = bucket(account), account.identities.operator
+    s3 = fs.S3FileSystem(
+        access_key=keys.access_key_id,
+        secret_key=keys.secret_access_key,
+        region="us-east-1",
+        endpoint_override=account.endpoint_url,
+    )
+    table = pa.table({"x": list(range(200_000))})
+    pq.write_table(table, f"{name}/day=1/part 0.parquet", filesystem=s3)
+    assert pq.read_table(f"{name}/day=1/part 0.parquet", filesystem=s3, partitioning=None).equals(table)

@@ -21,8 +21,9 @@ def run(*words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
 
-def test_up_down_and_up_again_keep_keys_and_port(tmp_path: Path) -> None:
+def test_up_down_and_up_again_keep_keys_and_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert run("status", "--state", str(tmp_path)).returncode == 3
+    monkeypatch.setenv("AWS_PROFILE", "of-another-account")
     up = run("up", "--state", str(tmp_path))
     assert up.returncode == 0, up.stderr
     url = up.stdout.strip()

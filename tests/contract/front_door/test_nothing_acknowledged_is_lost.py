@@ -189,20 +189,3 @@ def test_a_stop_leaves_the_same_world_in_a_short_journal(state: Path) -> None:
     assert [line["message"] for line in lines] == [f"line {n}" for n in range(40)]
     assert "Messages" not in client("sqs").receive_message(QueueUrl=url)
     assert client("cloudwatch").list_metrics(Namespace="N")["Metrics"][0]["MetricName"] == "m"
-
-
-def test_a_torn_last_record_is_dropped(state: Path) -> None:
-    client = clients(state)
-    client("ssm").put_parameter(Name="/a", Value="1", Type="String")
-    client("ssm").put_parameter(Name="/b", Value="1", Type="String")
-    kill(state)
-    file = state / "moto" / "journal"
-    whole = file.stat().st_size
-    os.truncate(file, whole - 7)
-    client = clients(state)
-    names = [parameter["Name"] for parameter in client("ssm").describe_parameters()["Parameters"]]
-    assert names == ["/a"]
-    client("ssm").put_parameter(Name="/c", Value="1", Type="String")
-    kill(state)
-    names = [parameter["Name"] for parameter in clients(state)("ssm").describe_parameters()["Parameters"]]
-    assert names == ["/a", "/c"]
