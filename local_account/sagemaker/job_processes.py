@@ -49,6 +49,7 @@ class HostCommand:
     argv: Sequence[str]
     env: Mapping[str, str]
     cwd: Path
+    hint: str = ""  # what a failure may come from
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,10 @@ class Outcome:
     exit_code: int  # of the first host that failed, else 0; a killed process counts 128 + signal, as in a container
     host: int  # its index
     tail: list[str]
+    hint: str = ""
+
+    def explained(self, reason: str) -> str:
+        return f"{reason} {self.hint}".rstrip()
 
 
 class JobProcesses:
@@ -90,7 +95,7 @@ class JobProcesses:
             _end_all(processes, grace_s=0.0)
             for pump in pumps:
                 pump.close()
-        return _outcome(ending, processes, pumps)
+        return _outcome(ending, processes, pumps, commands[0].hint)
 
     def _watch(
         self, processes: list[subprocess.Popen[bytes]], pumps: list[LogPump], control: Control, limit_s: float
@@ -152,10 +157,12 @@ def _end_all(
         end(process, grace_s=0.0)
 
 
-def _outcome(ending: Ending, processes: Sequence[subprocess.Popen[bytes]], pumps: Sequence[LogPump]) -> Outcome:
+def _outcome(
+    ending: Ending, processes: Sequence[subprocess.Popen[bytes]], pumps: Sequence[LogPump], hint: str
+) -> Outcome:
     codes = [p.returncode if p.returncode >= 0 else 128 - p.returncode for p in processes]
     # When one host fails the others are killed: the reason is the host that ended by itself.
     failed = next((i for i, code in enumerate(codes) if code not in (0, 128 + signal.SIGKILL)), None)
     if failed is None:
         failed = next((i for i, code in enumerate(codes) if code), 0)
-    return Outcome(ending, codes[failed], failed, list(pumps[failed].tail))
+    return Outcome(ending, codes[failed], failed, list(pumps[failed].tail), hint)

@@ -64,9 +64,10 @@ class ProcessingRun:
             download(self._s3, objects, Path(opt_ml.rewrite(source["LocalPath"], root)))
         for item in self._doc.get("ProcessingOutputConfig", {}).get("Outputs", []):
             Path(opt_ml.rewrite(item["S3Output"]["LocalPath"], root)).mkdir(parents=True, exist_ok=True)
-        return HostCommand(host, self._command(root), self._environment(root), root)
+        argv, hint = self._command(root)
+        return HostCommand(host, argv, self._environment(root), root, hint)
 
-    def _command(self, root: Path) -> list[str]:
+    def _command(self, root: Path) -> tuple[list[str], str]:
         specification = self._doc["AppSpecification"]
         words = [*specification["ContainerEntrypoint"], *specification.get("ContainerArguments", [])]
         argv = opt_ml.own_python([opt_ml.rewrite(word, root) for word in words])
@@ -86,7 +87,7 @@ class ProcessingRun:
         if message:
             self._book.change(self._name, ExitMessage=message)
         if outcome.ending is Ending.EXITED and outcome.exit_code != 0:
-            raise JobFailed(_failure(outcome, message))
+            raise JobFailed(outcome.explained(_failure(outcome, message)))
         self._upload()
         if outcome.ending is Ending.OUT_OF_TIME:
             limit = self._doc["StoppingCondition"]["MaxRuntimeInSeconds"]

@@ -104,7 +104,8 @@ class TrainingRun:
             "TRAINING_JOB_ARN": self._doc["TrainingJobArn"],
             **{key: opt_ml.rewrite(value, root) for key, value in self._doc.get("Environment", {}).items()},
         }
-        return HostCommand(host, opt_ml.command(argv, root, programs), environment, root / "code")
+        command, hint = opt_ml.command(argv, root, programs)
+        return HostCommand(host, command, environment, root / "code", hint)
 
     def _program(self, root: Path) -> tuple[list[str], list[Path]]:
         """Script mode, or the container's own entrypoint; with the files that are the program."""
@@ -153,7 +154,7 @@ class TrainingRun:
         failure = self._failure(outcome)
         if failure is not None:
             self._upload(model=False)
-            raise JobFailed(failure)
+            raise JobFailed(outcome.explained(failure))
         self._book.change(self._name, SecondaryStatus="Uploading")
         self._upload()
         if outcome.ending is Ending.OUT_OF_TIME:

@@ -105,3 +105,22 @@ def test_opt_ml_paths_are_rewritten_and_others_are_not(text, becomes):
 def test_script_arguments_are_sorted_decoded_and_without_the_toolkits_own():
     given = {"lr": "0.1", "name": '"x y"', "raw": "plain", "b": "null", "sagemaker_program": '"t.py"'}
     assert arguments(user_parameters(given)) == ["-b", "--lr", "0.1", "--name", "x y", "--raw", "plain"]
+
+
+@pytest.mark.parametrize(
+    ("source", "root", "wrapped", "hinted"),
+    [
+        pytest.param('"""Reads /opt/ml."""\n# /opt/ml', True, False, False, id="words about it are no path"),
+        pytest.param('x = "/opt/ml/model"', True, True, False, id="root gets a namespace"),
+        pytest.param('x = "/opt/ml/model"', False, False, True, id="others get a hint, should it fail"),
+        pytest.param("cat /opt/ml/model | sh", False, False, True, id="a shell script"),
+    ],
+)
+def test_a_program_that_names_opt_ml_is_found(tmp_path, monkeypatch, source, root, wrapped, hinted):
+    monkeypatch.setattr(opt_ml.sys, "platform", "linux")
+    monkeypatch.setattr(opt_ml.os, "geteuid", lambda: 0 if root else 1000)
+    monkeypatch.setattr(opt_ml.shutil, "which", lambda _: "/usr/bin/unshare")
+    program = tmp_path / ("p.sh" if source.startswith("cat") else "p.py")
+    program.write_text(source)
+    argv, hint = opt_ml.command(["python", "p.py"], tmp_path, [program])
+    assert (argv[0] == "/usr/bin/unshare", hint != "") == (wrapped, hinted)
