@@ -29,6 +29,19 @@ def details_key(event_type: str) -> str:
     return f"{event_type[0].lower()}{event_type[1:]}EventDetails"
 
 
+DATA_FIELDS = frozenset(
+    ["input", "output", "parameters", "inputDetails", "outputDetails", "assignedVariables", "assignedVariablesDetails"]
+)
+
+
+def without_data(told: dict[str, Any]) -> dict[str, Any]:
+    """An event without what its states were given and gave."""
+    key = details_key(told["type"])
+    if key not in told:
+        return told
+    return told | {key: {name: value for name, value in told[key].items() if name not in DATA_FIELDS}}
+
+
 def event(event_type: str, details: dict[str, Any] | None = None) -> dict[str, Any]:
     """An event without its place in the history: the journal gives it id and time."""
     return {"type": event_type} if details is None else {"type": event_type, details_key(event_type): details}

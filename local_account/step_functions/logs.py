@@ -8,21 +8,12 @@ import threading
 from typing import Any
 
 from local_account.account import Account
-from local_account.step_functions.history import details_key, text
+from local_account.step_functions.history import details_key, text, without_data
 
 _log = logging.getLogger(__name__)
 
 _FATAL = ("ExecutionFailed", "ExecutionTimedOut", "ExecutionAborted")
 _ERRORS = ("Failed", "TimedOut", "Aborted")
-_DATA = {
-    "input",
-    "output",
-    "parameters",
-    "inputDetails",
-    "outputDetails",
-    "assignedVariables",
-    "assignedVariablesDetails",
-}
 
 
 class MachineLogs:
@@ -75,11 +66,11 @@ def _wanted(level: str, event_type: str) -> bool:
 
 
 def _line(record: dict[str, Any], event: dict[str, Any], *, with_data: bool) -> dict[str, Any]:
-    details = event.get(details_key(event["type"]), {})
+    told = event if with_data else without_data(event)
     return {
         "id": str(event["id"]),
         "type": event["type"],
-        "details": {key: value for key, value in details.items() if with_data or key not in _DATA},
+        "details": told.get(details_key(event["type"]), {}),
         "redrive_count": str(record["redriveCount"]),
         "previous_event_id": str(event["previousEventId"]),
         "event_timestamp": str(int(event["timestamp"] * 1000)),

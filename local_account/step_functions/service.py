@@ -11,6 +11,7 @@ from typing import Any
 from local_account.account import Account
 from local_account.records import Records
 from local_account.step_functions.executions import Executions
+from local_account.step_functions.history import without_data
 from local_account.step_functions.machines import Machines, diagnose
 from local_account.step_functions.names import check_arn, check_input, check_name, execution_arn
 from local_account.step_functions.telling import redrive_status
@@ -156,6 +157,8 @@ class StepFunctions(JsonService):
         events = self._executions.events(record["executionArn"])
         if given.get("reverseOrder"):
             events.reverse()
+        if given.get("includeExecutionData") is False:
+            events = [without_data(event) for event in events]
         page, token = _page(events, given)
         return {"events": page} | token
 

@@ -36,6 +36,8 @@ def test_an_execution_runs_to_its_output_and_tells_its_history(states, make, fin
     ]
     assert [(e["id"], e["previousEventId"]) for e in events] == [(1, 0), (2, 1), (3, 2), (4, 3)]
     assert events[0]["executionStartedEventDetails"]["input"] == '{"n": 1}'
+    bare = states.get_execution_history(executionArn=arn, includeExecutionData=False)["events"]
+    assert bare[1]["stateEnteredEventDetails"] == {"name": "Only"}
 
 
 def test_a_history_comes_in_pages_and_backwards(states, make, finish):
