@@ -88,7 +88,7 @@ def lines_of(body: bytes) -> Iterator[bytes]:
         if taken > MAX_OBJECT_BYTES:
             yield b"the object is larger than 256 MiB"
             return
-        if line.strip():
+        if line := line.strip():
             yield line
 
 

@@ -26,7 +26,7 @@ MUTABLE = frozenset({"status", "version", "fence"})
 class Cross(BaseModel):
     """A ranker column that looks one value of the item up in a map of the user, e.g. topic_affinity."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
     name: str
     user: str  # feature of the online user item: a {category: number} map
     item: str  # item feature whose value is looked up in it; `item_<item>` in the index
@@ -40,7 +40,7 @@ class IndexQuery(BaseModel):
     reaches the goal, and the same factor is used when serving: k-NN for `ceil(k * factor)` of which k are kept.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
     factor: Annotated[float, Field(ge=1, le=100)] = 1.0
     factor_filtered: Annotated[float, Field(ge=1, le=100)] = 1.0
 
@@ -52,7 +52,7 @@ class ReleaseRecord(BaseModel):
     `_source` fields of the index, `popular` the answer of last resort.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
     release_id: ReleaseId
     run_id: str
     status: Status = "registered"

@@ -16,7 +16,7 @@ ALL_BP = 10_000
 class Standing(BaseModel):
     """A release and the slot it stands in, on both endpoints alike."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
     release: ReleaseId
     slot: Slot
 
@@ -30,7 +30,7 @@ class Traffic(BaseModel):
     `previous` after a promotion.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
     version: Annotated[int, Field(ge=1)] = 1
     fence: Annotated[int, Field(ge=0)] = 0
     change_id: Annotated[str, Field(min_length=1, max_length=128)]
