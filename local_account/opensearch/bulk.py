@@ -11,7 +11,8 @@ from typing import Any
 import orjson
 
 from local_account.opensearch.errors import failure, illegal_argument
-from local_account.opensearch.index import Done, Index, Operation
+from local_account.opensearch.index import Index
+from local_account.opensearch.operations import Done, Operation
 
 _ACTIONS = ("create", "delete", "index", "update")
 _UNENDED = illegal_argument("The bulk request must be terminated by a newline [\\n]")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import fnmatch
 import shutil
 import threading
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from local_account.opensearch.errors import failure, illegal_argument, index_not_found, invalid_index_name
-from local_account.opensearch.index import Index, new_record
+from local_account.opensearch.index import Index
 from local_account.records import Records
 
 _FORBIDDEN = frozenset('\\/*?"<>| ,#:')
@@ -46,7 +47,7 @@ class Cluster:
                 )
             if unknown := body.keys() - {"settings", "mappings", "aliases"}:
                 raise failure("parse_exception", f"unknown key [{min(unknown)}] for create index")
-            record = new_record(body.get("settings", {}), body.get("mappings", {}), self._now_ms())
+            record = _new_record(body.get("settings", {}), body.get("mappings", {}), self._now_ms())
             index = Index(name, record, self._folder / record["uuid"])
             self.keep(index)
             self._indices[name] = index
@@ -170,3 +171,24 @@ def _check_name(name: str) -> None:
         raise invalid_index_name(name, f"must not start with '{name[0]}'.")
     if not name or name in {".", ".."} or _FORBIDDEN & set(name) or len(name.encode()) > 255:
         raise invalid_index_name(name, 'must not contain the following characters [ , ", *, \\, <, |, ,, >, /, ?]')
+
+
+def _new_record(settings: dict[str, Any], mappings: dict[str, Any], created_ms: int) -> dict[str, Any]:
+    """What is kept of an index beside its documents. Settings may come nested, dotted, or under `index`."""
+    flat: dict[str, Any] = {}
+    for name, value in {**settings, **settings.get("index", {})}.items():
+        if name != "index":
+            flat[name.removeprefix("index.")] = value
+    shards, replicas = flat.pop("number_of_shards", 1), flat.pop("number_of_replicas", 1)
+    if int(shards) < 1:
+        raise illegal_argument(f"Failed to parse value [{shards}] for setting [index.number_of_shards] must be >= 1")
+    return {
+        "uuid": uuid.uuid4().hex[:22],
+        "settings": {
+            **flat,
+            "number_of_shards": str(shards),
+            "number_of_replicas": str(replicas),
+            "creation_date": str(created_ms),
+        },
+        "mappings": mappings,
+    }

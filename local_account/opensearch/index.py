@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
-import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import orjson
 
-from local_account.opensearch.columns import Column, KeywordColumn, NumberColumn, check_number
-from local_account.opensearch.errors import field_error, illegal_argument
+from local_account.opensearch.columns import Column, KeywordColumn, NumberColumn
 from local_account.opensearch.graph import GRAPH_FROM, Graph
 from local_account.opensearch.growing import Growing
 from local_account.opensearch.mapping import NUMBERS, Mapping
+from local_account.opensearch.operations import Done, Operation, check
 from local_account.opensearch.storage import Block, Storage
 
 
@@ -28,27 +27,6 @@ class View:
     live: np.ndarray  # bool (n,)
     count: int  # live rows
     matrix: np.ndarray  # float32 (n, dimension)
-
-
-@dataclass(slots=True)
-class Operation:
-    """One action of a bulk on this index."""
-
-    action: str  # index | create | update | delete
-    key: str
-    document: dict[str, Any] = field(default_factory=dict)
-    raw: bytes = b""  # the document as it was sent
-
-
-@dataclass(slots=True)
-class Done:
-    """What became of an operation: its status, and a result or an error."""
-
-    status: int
-    result: str = ""
-    version: int = 0
-    sequence: int = 0
-    error: dict[str, Any] | None = None
 
 
 class Index:
@@ -73,6 +51,7 @@ class Index:
         self._write, self._publish = threading.RLock(), threading.Lock()
         self.view = View(0, np.empty(0, np.bool_), 0, self._storage.matrix(0))
         self.refreshed = time.monotonic()
+        self._written = 0.0  # when a bulk last came
         self._load()
 
     @property
@@ -101,6 +80,7 @@ class Index:
                     block.vectors = np.array(vectors, np.float32).reshape(-1, self._dimension)
                 self._storage.append(block)
                 self._take(block, documents)
+                self._written = time.monotonic()
             return done
 
     def refresh(self) -> None:
@@ -146,6 +126,11 @@ class Index:
         top = int(rows.max()) + 1 if len(rows) else 0
         starts, lengths = self._starts.view(top)[rows].tolist(), self._lengths.view(top)[rows].tolist()
         return [self._storage.source(start, length) for start, length in zip(starts, lengths, strict=True)]
+
+    @property
+    def quiet_s(self) -> float:
+        """Seconds since the last bulk: while more may come, the processor is better left to them than to the graph."""
+        return time.monotonic() - self._written
 
     def rows_of(self, keys: list[str], n: int) -> np.ndarray:
         rows = [row for key in keys if (row := self._row_of.get(key)) is not None and row < n]
@@ -199,7 +184,7 @@ class Index:
                 **document["doc"],
             }
             raw = orjson.dumps(document)
-        source, vector, error = self._check(key, document, raw)
+        source, vector, error = check(self.mapping, key, document, raw)
         if error is not None:
             return Done(400, error=error)
         version = self._next_version(key, row is not None)
@@ -211,31 +196,6 @@ class Index:
             vectors.append(vector if vector is not None else [np.nan] * self._dimension)
         created = row is None
         return Done(201 if created else 200, "created" if created else "updated", version, self._next_sequence())
-
-    def _check(
-        self, key: str, document: dict[str, Any], raw: bytes
-    ) -> tuple[bytes, list[float] | None, dict[str, Any] | None]:
-        """(source to keep, vector, error) of a document."""
-        mapping = self.mapping
-        if (error := mapping.meet(document)) is not None:
-            return b"", None, error
-        vector = None
-        if mapping.vector is not None and document.get(mapping.vector.name) is not None:
-            vector, error = mapping.read_vector(key, document[mapping.vector.name])
-            if error is not None:
-                return b"", None, error
-        for name, kind in mapping.types.items():
-            value = document.get(name)
-            if value is None or type(value) is float or (type(value) is str and kind not in NUMBERS):
-                continue
-            if kind in NUMBERS and (error := check_number(name, kind, key, value)) is not None:
-                return b"", None, error
-            if isinstance(value, dict):
-                cause = ("illegal_state_exception", "Can't get text on a START_OBJECT at 1:1")
-                return b"", None, field_error(name, kind, key, "{...}", cause)
-        if mapping.excludes & document.keys():
-            raw = orjson.dumps({name: value for name, value in document.items() if name not in mapping.excludes})
-        return raw, vector, None
 
     def _latest_source(self, row: int, block: Block, first: int) -> bytes:
         return block.sources[row - first] if row >= first else self.source(row)
@@ -300,24 +260,3 @@ class Index:
         self.refresh()
         if self.graph is not None:
             self.graph.load(self.view.n)
-
-
-def new_record(settings: dict[str, Any], mappings: dict[str, Any], created_ms: int) -> dict[str, Any]:
-    """What is kept of an index beside its documents. Settings may come nested, dotted, or under `index`."""
-    flat: dict[str, Any] = {}
-    for name, value in {**settings, **settings.get("index", {})}.items():
-        if name != "index":
-            flat[name.removeprefix("index.")] = value
-    shards, replicas = flat.pop("number_of_shards", 1), flat.pop("number_of_replicas", 1)
-    if int(shards) < 1:
-        raise illegal_argument(f"Failed to parse value [{shards}] for setting [index.number_of_shards] must be >= 1")
-    return {
-        "uuid": uuid.uuid4().hex[:22],
-        "settings": {
-            **flat,
-            "number_of_shards": str(shards),
-            "number_of_replicas": str(replicas),
-            "creation_date": str(created_ms),
-        },
-        "mappings": mappings,
-    }

@@ -10,13 +10,15 @@ from typing import Any
 
 from local_account.account import ACCOUNT_ID, REGION, Account
 from local_account.functions.rest import RestService
-from local_account.opensearch.api import JSON, Api
+from local_account.opensearch import cluster_calls, document_calls, index_calls  # noqa: F401  they register themselves
 from local_account.opensearch.cluster import Cluster
+from local_account.opensearch.router import JSON, Api
 from local_account.records import Records
 from local_account.wire import AwsError, Request, Response
 
 _DATA = re.compile(r"/opensearch/(?P<domain>[^/]+)(?P<path>/.*)?")
 _BUILD_EVERY_S = 0.5
+_QUIET_S = 3.0
 _KEPT = [
     "EngineVersion",
     "ClusterConfig",
@@ -141,6 +143,7 @@ class OpenSearchService(RestService):
                 for index in api.cluster.indices:
                     try:
                         index.searchable()
-                        index.build_graph(self._stopping)
+                        if index.quiet_s > _QUIET_S:
+                            index.build_graph(self._stopping)
                     except (OSError, RuntimeError, ValueError):
                         _logger.exception("the graph of %s was not built", index.name)
