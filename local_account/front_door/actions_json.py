@@ -94,6 +94,12 @@ TABLES: dict[str, dict[str, str]] = {
         "key/{KeyId?*}": "Decrypt Encrypt GenerateDataKey GenerateDataKeyWithoutPlaintext DescribeKey ReEncryptFrom",
         "*": "ListKeys ListAliases CreateKey",
     },
+    "ecr": {
+        "repository/{repositoryName}": (
+            "BatchGetImage BatchCheckLayerAvailability GetDownloadUrlForLayer DescribeImages ListImages DescribeRepositories"
+        ),
+        "*": "GetAuthorizationToken",
+    },
     "application-autoscaling": {
         "*": (
             "RegisterScalableTarget DeregisterScalableTarget DescribeScalableTargets PutScalingPolicy DeleteScalingPolicy "

@@ -46,7 +46,7 @@ class Rights:
         if decision != "allow":
             raise access_denied(principal.arn, demand, decision)
 
-    def require_trust(self, role_arn: str, who: Principal | str | None) -> None:
+    def require_trust(self, role_arn: str, who: Principal | str | None, external_id: str | None = None) -> None:
         """Nothing, if `who` may assume the role: a principal, a service's name, or None for the account itself.
 
         Raises
@@ -56,27 +56,27 @@ class Rights:
         """
         role = _role(role_arn)
         arn = who.arn if isinstance(who, Principal) else who or "the account"
-        refusal = AwsError(
-            "AccessDeniedException",
-            f"User: {arn} is not authorized to perform: sts:AssumeRole on resource: {role_arn}",
-            403,
-        )
+        text = f"User: {arn} is not authorized to perform: sts:AssumeRole on resource: {role_arn}"
+        refusal = AwsError("AccessDeniedException", text, 403)
         if role is None:
             raise refusal
         if who is None:
             return
         trust = role.assume_role_policy_document
-        trusted = _trusted(json.loads(trust) if isinstance(trust, str) else trust)
+        document = json.loads(trust) if isinstance(trust, str) else trust
         if isinstance(who, str):
-            allowed = who in trusted["Service"]
-        else:
-            # A policy that names the principal is enough; one that names the account leaves it to identity policies.
-            allowed = who.arn in trusted["AWS"] or who.role_arn in trusted["AWS"]
-            if not allowed and trusted["AWS"] & _ROOT:
-                self.require_demand(Demand("sts:AssumeRole", role_arn), who)
-                allowed = True
-        if not allowed:
+            # A service's conditions (aws:SourceArn) tell which of its resources asks, and here nobody says that.
+            if who not in _trusted(document, None)["Service"]:
+                raise refusal
+            return
+        context = _global_context(who)
+        trusted = _trusted(document, {**context, "sts:externalid": external_id} if external_id else context)["AWS"]
+        # A policy that names the principal is enough; one that names the account leaves it to identity policies.
+        if who.arn in trusted or who.role_arn in trusted:
+            return
+        if not trusted & _ROOT:
             raise refusal
+        self.require_demand(Demand("sts:AssumeRole", role_arn), who)
 
     def _of_role(self, role_arn: str) -> list[Statement]:
         statements = self._statements.get(role_arn)
@@ -105,14 +105,14 @@ def _default_version(policy: Any) -> str:
     return document
 
 
-def _trusted(document: dict[str, Any]) -> dict[str, set[str]]:
+def _trusted(document: dict[str, Any], context: Context | None) -> dict[str, set[str]]:
+    """Who a trust policy lets in, by kind; without a context its conditions are not asked."""
     trusted: dict[str, set[str]] = {"Service": set(), "AWS": set()}
     statements = document.get("Statement", [])
     for statement in statements if isinstance(statements, list) else [statements]:
-        actions = statement.get("Action", [])
-        if statement.get("Effect") != "Allow" or "sts:AssumeRole" not in (
-            [actions] if isinstance(actions, str) else actions
-        ):
+        asked = {name: value for name, value in statement.items() if name != "Condition" or context is not None}
+        demand = Demand("sts:AssumeRole", "*", context or {})
+        if statement.get("Effect") != "Allow" or not Statement({"Resource": "*", **asked}).matches(demand):
             continue
         principal = statement.get("Principal", {})
         if principal == "*":

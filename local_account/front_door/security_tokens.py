@@ -41,7 +41,7 @@ class SecurityTokens:
         lifetime_s = int(form.get("DurationSeconds", "3600"))
         if not 900 <= lifetime_s <= 43200:
             raise AwsError("ValidationError", f"DurationSeconds must be between 900 and 43200, not {lifetime_s}")
-        self._rights.require_trust(role_arn, principal)
+        self._rights.require_trust(role_arn, principal, form.get("ExternalId"))
         keys = self._identities.mint(role_arn, session_name, lifetime_s)
         ends = datetime.fromtimestamp(datetime.now(UTC).timestamp() + lifetime_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         arn = f"arn:aws:sts::{ACCOUNT_ID}:assumed-role/{role_arn.rsplit('/', 1)[-1]}/{session_name}"

@@ -166,6 +166,21 @@ def test_assume_role_asks_the_trust_policy(account: LocalAccount) -> None:
     assert refusal(failed)[0] == "AccessDenied"
 
 
+def test_a_role_that_asks_for_an_external_id_gets_it_or_refuses(account: LocalAccount) -> None:
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"AWS": "arn:aws:iam::123456789012:root"},
+        "Action": "sts:AssumeRole",
+        "Condition": {"StringEquals": {"sts:ExternalId": "agreed"}},
+    }
+    role, sts = role_with(account, trust={"Statement": [trust]}), account.client("sts")
+    assert sts.assume_role(RoleArn=role, RoleSessionName="me", ExternalId="agreed")["Credentials"]
+    for wrong in ({}, {"ExternalId": "other"}):
+        with pytest.raises(ClientError) as failed:
+            sts.assume_role(RoleArn=role, RoleSessionName="me", **wrong)
+        assert refusal(failed)[0] == "AccessDenied"
+
+
 def test_a_service_gets_only_roles_that_trust_it(account: LocalAccount) -> None:
     role = role_with(account)
     assert account.credentials_for(role, "s", "lambda.amazonaws.com").session_token
