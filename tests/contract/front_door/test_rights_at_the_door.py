@@ -212,3 +212,14 @@ def test_the_partition_key_can_be_held_to_the_caller(account: LocalAccount) -> N
         dynamodb.transact_write_items(
             TransactItems=[put, {"Put": {"TableName": table, "Item": {"id": {"S": "yours"}}}}]
         )
+
+
+@pytest.mark.parametrize("by", ["Name", "ARN"])
+def test_a_secret_is_one_thing_by_its_name_and_by_its_arn(account: LocalAccount, by: str) -> None:
+    made = account.client("secretsmanager").create_secret(Name=f"secret-{uuid.uuid4().hex[:8]}", SecretString="x")
+    reader = account.client("secretsmanager", role_with(account, allow("secretsmanager:GetSecretValue", made["ARN"])))
+    assert reader.get_secret_value(SecretId=made[by])["SecretString"] == "x"
+    stranger = account.client("secretsmanager", role_with(account))
+    with pytest.raises(ClientError) as failed:
+        stranger.get_secret_value(SecretId=made[by])
+    assert refusal(failed)[0] == "AccessDeniedException"
