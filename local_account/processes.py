@@ -68,12 +68,7 @@ def spawn(
     FileNotFoundError
         If there is no such program or no such folder.
     """
-    words = [str(word) for word in argv]
-    program = shutil.which(words[0], path=env.get("PATH", os.defpath))
-    if program is None and not (cwd is not None and Path(cwd, words[0]).is_file()):
-        raise FileNotFoundError(f"no program {words[0]!r} on PATH={env.get('PATH', os.defpath)}")
-    if sys.platform == "linux":
-        words = [sys.executable, "-I", "-S", "-c", _BIND_TO_PARENT, str(os.getpid()), *words]
+    words = _command(argv, env, cwd)
 
     def start() -> subprocess.Popen[bytes]:
         return subprocess.Popen(
@@ -88,6 +83,16 @@ def spawn(
         )
 
     return _nursery.submit(start).result()
+
+
+def _command(argv: Sequence[str | Path], env: Mapping[str, str], cwd: str | Path | None) -> list[str]:
+    words = [str(word) for word in argv]
+    program = shutil.which(words[0], path=env.get("PATH", os.defpath))
+    if program is None and not (cwd is not None and Path(cwd, words[0]).is_file()):
+        raise FileNotFoundError(f"no program {words[0]!r} on PATH={env.get('PATH', os.defpath)}")
+    if sys.platform == "linux":
+        words = [sys.executable, "-I", "-S", "-c", _BIND_TO_PARENT, str(os.getpid()), *words]
+    return words
 
 
 def end(process: subprocess.Popen[bytes], grace_s: float = 5.0) -> int:
