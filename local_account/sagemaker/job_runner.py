@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -57,6 +58,7 @@ class JobRunner:
         try:
             if not self._halt.is_set():
                 run(book, name, control)
+                _clear(book, name)
         except Halted:
             logger.info("%s job %s is left for the next start", book.kind.word, name)
         except JobFailed as error:
@@ -69,6 +71,11 @@ class JobRunner:
         finally:
             with self._lock:
                 self._running.pop((book.kind.word, name), None)
+
+
+def _clear(book: JobBook, name: str) -> None:
+    """An ended job's folder goes, as its instance does; a failed one's stays for who looks for the reason."""
+    shutil.rmtree(book.room.folder / "jobs" / book.kind.word.lower() / name, ignore_errors=True)
 
 
 def fail(book: JobBook, name: str, reason: str) -> None:

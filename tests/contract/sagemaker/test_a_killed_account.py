@@ -80,6 +80,7 @@ def test_nothing_runs_on_and_everything_is_taken_up(state):
     os.kill(first.pid, signal.SIGKILL)
     until(lambda: not any(member.is_running() and member.status() != psutil.STATUS_ZOMBIE for member in family))
 
+    until(lambda: lifecycle.status(state) is None)
     second = lifecycle.up(state)
     sagemaker, runtime = client(second, "sagemaker"), client(second, "sagemaker-runtime")
     until(lambda: sagemaker.describe_endpoint(EndpointName="one")["EndpointStatus"] == "InService")
