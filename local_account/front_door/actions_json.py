@@ -176,7 +176,11 @@ def _name(service: str, value: str) -> str:
 def _secret_arn(name: str) -> str:
     """A secret's ARN ends in six random characters, which policies spell `-??????`."""
     found = next(
-        (secret.arn for secret in list(backend("secretsmanager").secrets.values()) if name in (secret.name, secret.arn)),
+        (
+            secret.arn
+            for secret in list(backend("secretsmanager").secrets.values())
+            if name in (secret.name, secret.arn)
+        ),
         None,
     )
     return found or f"{name}-XXXXXX"
