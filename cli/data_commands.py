@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cli.options import STACK, STATE, Stack, State, console
-from cli.site import Site, connect
+from cli.site import Problem, Site, connect
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -76,3 +77,84 @@ def progress_bar() -> Progress:
         console=console,
         transient=True,
     )
+
+
+importers = typer.Typer(
+    no_args_is_help=True,
+    help="Import real logs into the canonical tables; rows that cannot be read go to a rejects file, with the reason.",
+)
+app.add_typer(importers, name="import")
+
+Folder = Annotated[Path, typer.Argument(exists=True, help="Folder (or file) to read.")]
+Rejects = Annotated[
+    Path,
+    typer.Option("--rejects", help="Where rows go that were not taken: row number, what was wrong, what was expected."),
+]
+REJECTS = Path("build/rejects.jsonl")
+
+
+@importers.command()
+def movielens(folder: Folder, stack: Stack = STACK, state: State = STATE, rejects: Rejects = REJECTS) -> None:
+    """MovieLens 100K or 1M: a rating is an impression, and a click if it is 4 or 5."""
+    from features.importers.movielens import import_movielens
+
+    _import(import_movielens, folder, stack, state, rejects)
+
+
+@importers.command("open-bandit")
+def open_bandit(folder: Folder, stack: Stack = STACK, state: State = STATE, rejects: Rejects = REJECTS) -> None:
+    """Open Bandit: impressions with position and propensity, and clicks."""
+    from features.importers.open_bandit import import_open_bandit
+
+    _import(import_open_bandit, folder, stack, state, rejects)
+
+
+@importers.command()
+def table(
+    path: Folder,
+    name: Annotated[str, typer.Option("--table", help="events, users or items; columns in docs/data.md.")],
+    column: Annotated[
+        list[str] | None,
+        typer.Option("--column", help="canonical=source, e.g. --column event_time=ts; may be given again."),
+    ] = None,
+    constant: Annotated[
+        list[str] | None,
+        typer.Option("--constant", help="canonical=text for every row, e.g. --constant event_type=click."),
+    ] = None,
+    stack: Stack = STACK,
+    state: State = STATE,
+    rejects: Rejects = REJECTS,
+) -> None:
+    """One's own CSV, TSV, CSV.gz or Parquet."""
+    from features.importers.table import import_table
+
+    mapping, constants = _pairs(column or []), _pairs(constant or [])
+    _import(lambda source, target: import_table(source, name, target, mapping, constants), path, stack, state, rejects)
+
+
+def _pairs(texts: list[str]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in texts]
+    if wrong := [text for text, (_, equals, _) in zip(texts, pairs, strict=True) if not equals]:
+        raise Problem(f"{', '.join(wrong)} is no canonical=source; expected e.g. event_time=ts")
+    return {canonical: source for canonical, _, source in pairs}
+
+
+def _import(run: Callable[[Path, Any], Any], folder: Path, stack: str, state: Path, rejects: Path) -> None:
+    from features.importers.reading import ImportFailed
+    from features.importers.run import Target
+
+    site = connect(stack, state)
+    rejects.parent.mkdir(parents=True, exist_ok=True)
+    with console.status(f"reading {folder}") as spinner:
+
+        def tell(table_name: str, rows: int) -> None:
+            spinner.update(f"{rows:,} rows of {table_name}")
+
+        target = Target(lake_of(site), site.client("dynamodb"), site.outputs["StateTable"], rejects, tell)
+        try:
+            report = run(folder, target)
+        except ImportFailed as error:
+            raise Problem(str(error)) from error
+    console.print(report.sentence())
+    if report.ignored_columns:
+        console.print(f"columns that no canonical column took: {', '.join(report.ignored_columns)}")

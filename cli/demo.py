@@ -19,7 +19,7 @@ from cli.site import Problem, Site, connect
 from cli.stage import read_release, read_releases, read_traffic
 
 ROLLOUT_PATIENCE_S = 120.0
-SHOWN_USERS = ("u-3", "u-1200", "someone-new")
+SHOWN_USERS = ("u000003", "u001200", "someone-new")
 
 
 def register(app: typer.Typer) -> None:
@@ -108,7 +108,7 @@ def _summary(site: Site, release_id: str, times: dict[str, float], total_s: floa
         Panel(
             "The account still runs. Look around:\n"
             "  .venv/bin/understudy status\n"
-            "  .venv/bin/understudy recommend --user u-42      understudy explain --user u-42\n"
+            "  .venv/bin/understudy recommend --user u000042      understudy explain --user u000042\n"
             f"  .venv/bin/understudy releases {release_id} --card build/card.html\n"
             "  .venv/bin/understudy night                      a second release, evaluated against this one\n"
             "  .venv/bin/understudy down                       stops it; nothing is lost",

@@ -16,7 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     help="Retrain a two-stage recommender every night and bring each release on stage as one thing.\n\n"
-    "On a laptop: [bold]understudy up[/], [bold]understudy data generate[/], [bold]understudy night[/], [bold]understudy recommend --user u-7[/]. "
+    "On a laptop: [bold]understudy up[/], [bold]understudy data generate[/], [bold]understudy night[/], [bold]understudy recommend --user u000007[/]. "
     "With AWS credentials the same commands work on the deployed stack.",
 )
 for module in (account_commands, night_commands, release_commands, serving_commands, demo):
