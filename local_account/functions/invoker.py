@@ -77,6 +77,8 @@ class Invoker:
         try:
             outcome = self._pool(configuration).invoke(call, _WAIT_S)
         except NoCapacity:
+            if self.stopping:
+                raise AwsError("ServiceException", "the local account is stopping", 503) from None
             raise self._throttled(function, "Rate Exceeded.", "ConcurrentInvocationLimitExceeded") from None
         finally:
             with self._lock:

@@ -34,7 +34,7 @@ class Pool:
         self._busy: set[ExecutionEnvironment] = set()
         self._total = 0
         self._keep = 0
-        self._retired = False
+        self._retired = self._killed = False
         self._freed = threading.Condition()
 
     def invoke(self, call: Invocation, wait_s: float) -> Outcome:
@@ -46,8 +46,11 @@ class Pool:
             If none became free within `wait_s` seconds.
         """
         environment = self._acquire(wait_s)
-        self._busy.add(environment)
         try:
+            with self._freed:
+                if self._killed:
+                    raise NoCapacity
+                self._busy.add(environment)
             return environment.invoke(call)
         finally:
             self._busy.discard(environment)
@@ -94,6 +97,7 @@ class Pool:
     def kill(self) -> None:
         """The account stops: busy environments end too, in the middle of what they do."""
         with self._freed:
+            self._killed = True
             busy = list(self._busy)
         self.retire()
         for one in busy:
