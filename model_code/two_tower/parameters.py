@@ -48,7 +48,8 @@ class Parameters:
         Deviation of random starts.
     seed : int
     checkpoint_dir : str
-        Where epochs are kept for resuming; default the variable SM_CHECKPOINT_DIR; empty keeps none.
+        Where epochs are kept for resuming; empty means the folder `checkpoints` beside SM_MODEL_DIR where there is one
+        (SageMaker makes /opt/ml/checkpoints if the job has a CheckpointConfig), else nowhere.
     """
 
     teacher: str = "ensemble"
@@ -122,7 +123,7 @@ def read_parameters(arguments: argparse.Namespace, environ: Mapping[str, str] = 
     given = {key: value for key, value in given.items() if key not in _NOT_OURS and not key.startswith("sagemaker_")}
     options = {name: value for name, value in vars(arguments).items() if value is not None and name not in _NOT_OURS}
     types = {name: type(value) for name, value in asdict(Parameters()).items()}
-    values: dict[str, Any] = {"checkpoint_dir": environ.get("SM_CHECKPOINT_DIR", "")}
+    values: dict[str, Any] = {}
     problems = []
     for name, value in (given | options).items():
         if name not in types:
@@ -142,10 +143,7 @@ def read_folders(parameters: Parameters, environ: Mapping[str, str] = os.environ
     missing = [name for name in ("SM_CHANNEL_PREPARED", "SM_MODEL_DIR") if not environ.get(name)]
     if missing:
         raise JobFailed(f"{', '.join(missing)} not set: the job needs channel `prepared` and a model folder")
-    warm, checkpoints = environ.get("SM_CHANNEL_WARM"), parameters.checkpoint_dir
-    return Folders(
-        Path(environ["SM_CHANNEL_PREPARED"]),
-        Path(environ["SM_MODEL_DIR"]),
-        Path(warm) if warm else None,
-        Path(checkpoints) if checkpoints else None,
-    )
+    warm, model = environ.get("SM_CHANNEL_WARM"), Path(environ["SM_MODEL_DIR"])
+    given = Path(parameters.checkpoint_dir) if parameters.checkpoint_dir else model.parent / "checkpoints"
+    checkpoints = given if parameters.checkpoint_dir or given.is_dir() else None
+    return Folders(Path(environ["SM_CHANNEL_PREPARED"]), model, Path(warm) if warm else None, checkpoints)

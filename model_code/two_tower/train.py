@@ -7,12 +7,16 @@ Out  SM_MODEL_DIR: manifest.json, user_tower.onnx, item_tower.onnx, vocabulary.j
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from dataclasses import asdict
+from pathlib import Path
+
+if __name__ == "__main__":  # run as a file: the root of model_code/ is where packages are found
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 from features.job import metric, progress, run
 from features.manifest import read_manifest
@@ -25,7 +29,7 @@ from two_tower.recall import baselines
 from two_tower.search import search_recipe
 from two_tower.start import start_from_vectors, start_random, start_warm
 from two_tower.teacher import Recipe, teach
-from two_tower.threads import available_cores
+from two_tower.threads import threads_for
 from two_tower.training import Outcome, Trainer
 from two_tower.warm import WarmIds, read_warm
 
@@ -34,7 +38,6 @@ def main(arguments: argparse.Namespace) -> str:
     """Train and export; the sentence says what was kept."""
     parameters = read_parameters(arguments)
     folders = read_folders(parameters)
-    torch.set_num_threads(available_cores())
     torch.use_deterministic_algorithms(True, warn_only=True)
     group = join()
     try:
@@ -46,6 +49,14 @@ def main(arguments: argparse.Namespace) -> str:
 def _train(parameters: Parameters, folders: Folders, group: Group) -> str:
     read_manifest(folders.prepared, "prepare_data")
     prepared = read_prepared(folders.prepared)
+    vocabulary = prepared.vocabulary
+    threads = threads_for(len(vocabulary.users) * len(vocabulary.items))
+    torch.set_num_threads(threads)
+    with threadpool_limits(threads):
+        return _train_on(prepared, parameters, folders, group)
+
+
+def _train_on(prepared: Prepared, parameters: Parameters, folders: Folders, group: Group) -> str:
     vocabulary = prepared.vocabulary
     if group.leads:
         progress(
@@ -94,5 +105,4 @@ def _metrics(prepared: Prepared, parameters: Parameters, outcome: Outcome, warm:
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("TORCHINDUCTOR_DISABLE", "1")
     sys.exit(run(training_parser(), main))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +35,14 @@ def test_options_win_over_the_environment_and_the_environment_over_defaults() ->
 def test_a_wrong_hyperparameter_is_told_by_name(argv: list[str], hps: dict, sentence: str) -> None:
     with pytest.raises(JobFailed, match=sentence):
         read(argv, hps)
+
+
+def test_checkpoints_go_beside_the_model_where_sagemaker_has_made_the_folder(tmp_path) -> None:
+    environ = {"SM_CHANNEL_PREPARED": "prepared", "SM_MODEL_DIR": str(tmp_path / "model")}
+    assert read_folders(Parameters(), environ).checkpoints is None
+    (tmp_path / "checkpoints").mkdir()
+    assert read_folders(Parameters(), environ).checkpoints == tmp_path / "checkpoints"
+    assert read_folders(Parameters(checkpoint_dir="/elsewhere"), environ).checkpoints == Path("/elsewhere")
 
 
 def test_a_missing_channel_is_told() -> None:
