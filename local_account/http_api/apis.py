@@ -13,9 +13,15 @@ from local_account.http_api.routes import Route, read_routes
 from local_account.records import Records
 from local_account.wire import AwsError, Request
 
-_STAGE_FIELDS = (
-    ["AccessLogSettings", "AutoDeploy", "DefaultRouteSettings", "Description", "RouteSettings", "StageVariables", "Tags"]
-)
+_STAGE_FIELDS = [
+    "AccessLogSettings",
+    "AutoDeploy",
+    "DefaultRouteSettings",
+    "Description",
+    "RouteSettings",
+    "StageVariables",
+    "Tags",
+]
 
 
 class Apis:
