@@ -74,13 +74,15 @@ def from_entry(entry: Mapping[str, Any], now: float) -> Event:
     return envelope(entry["Source"], entry["DetailType"], detail, list(entry.get("Resources", [])), wire_time(at))
 
 
-def s3_object_created(account: Account, bucket: str, key: str, size: int, etag: str) -> None:
+def s3_object_created(account: Account, bucket: str, key: str, size: int, etag: str, reason: str = "PutObject") -> None:
     """Tell the default bus of a written object, as a bucket with EventBridge enabled does.
 
     Parameters
     ----------
     etag : str
-        Without quotes.
+        With or without its quotes.
+    reason : str
+        The S3 operation that wrote it.
     """
     detail = {
         "version": "0",
@@ -94,6 +96,6 @@ def s3_object_created(account: Account, bucket: str, key: str, size: int, etag: 
         "request-id": uuid.uuid4().hex[:16].upper(),
         "requester": ACCOUNT_ID,
         "source-ip-address": "127.0.0.1",
-        "reason": "PutObject",
+        "reason": reason,
     }
     account.emit("aws.s3", "Object Created", detail, [f"arn:aws:s3:::{bucket}"])

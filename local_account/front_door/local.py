@@ -27,6 +27,7 @@ from local_account.front_door.metrics import MetricBatch
 from local_account.front_door.moto_services import MotoServices
 from local_account.front_door.restoration import restore, shorten
 from local_account.front_door.rights import Rights
+from local_account.front_door.s3_notifications import tell_of_object
 from local_account.front_door.server import Server
 from local_account.front_door.services import Services
 from local_account.front_door.sockets import listen
@@ -50,6 +51,7 @@ class LocalAccount:
         self.endpoint_url = f"http://127.0.0.1:{self.port}"
         self.identities = Identities(state_dir)
         self.moto = MotoServices(host=f"127.0.0.1:{self.port}", clock=self.clock)
+        self.moto.after_write("s3", lambda call, operation: tell_of_object(self, call, operation))
         self.rights = Rights(self.moto)
         self.services = Services(self)
         self.door = Door(self.identities, self.moto, self.services, self.rights)

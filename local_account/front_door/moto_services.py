@@ -55,10 +55,15 @@ class MotoServices:
         self._locks: dict[str, threading.RLock] = {}
         self._new_lock = threading.Lock()
         self._written: dict[str, list[Callable[[], None]]] = defaultdict(list)
+        self._answered: dict[str, list[Callable[[Call, str], None]]] = defaultdict(list)
 
     def on_write(self, service: str, callback: Callable[[], None]) -> None:
         """Call back after every write to a service, while its lock is still held."""
         self._written[service].append(callback)
+
+    def after_write(self, service: str, callback: Callable[[Call, str], None]) -> None:
+        """Call back with each request that wrote and its operation, when its locks are free again."""
+        self._answered[service].append(callback)
 
     def handle(self, call: Call, service: str, operation: str) -> Response:
         """Answer a call whose sender may make it.
@@ -76,11 +81,14 @@ class MotoServices:
                 return answer
             record = self._record(call, service, operation)
             response = self.play(record)
-            if not read and response.status < 400 and changed_something(operation, response.body):
+            wrote = not read and response.status < 400 and changed_something(operation, response.body)
+            if wrote:
                 self._keep(record, response)
                 for written in self._written[service]:
                     written()
-            return response
+        for answered in self._answered[service] if wrote else ():
+            answered(call, operation)
+        return response
 
     def _keep(self, record: Record, response: Response) -> None:
         if self.journal is None:

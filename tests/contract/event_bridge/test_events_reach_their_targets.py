@@ -109,6 +109,32 @@ def test_what_no_target_takes_goes_to_the_dead_letter_queue_with_the_reason(even
     assert attributes["ERROR_MESSAGE"]
 
 
+def test_a_bucket_that_wants_to_tells_the_bus_of_its_objects(account, events, queue):
+    s3 = account.client("s3")
+    for bucket in ("telling-bucket", "silent-bucket"):
+        s3.create_bucket(Bucket=bucket)
+    s3.put_bucket_notification_configuration(
+        Bucket="telling-bucket", NotificationConfiguration={"EventBridgeConfiguration": {}}
+    )
+    pattern = {
+        "source": ["aws.s3"],
+        "detail-type": ["Object Created"],
+        "detail": {"object": {"key": [{"prefix": "in/"}]}},
+    }
+    rule(events, "objects", pattern, {"Id": "q", "Arn": queue[1]})
+    for bucket, key in (("silent-bucket", "in/a"), ("telling-bucket", "out/a"), ("telling-bucket", "in/b c")):
+        s3.put_object(Bucket=bucket, Key=key, Body=b"12345")
+    s3.copy_object(Bucket="telling-bucket", Key="in/copy", CopySource={"Bucket": "silent-bucket", "Key": "in/a"})
+    details: list[dict] = []
+    while len(details) < 2:
+        details += [json.loads(message["Body"])["detail"] for message in queue[2]()]
+    told = sorted((d["bucket"]["name"], d["object"]["key"], d["object"]["size"], d["reason"]) for d in details)
+    assert told == [
+        ("telling-bucket", "in/b c", 5, "PutObject"),
+        ("telling-bucket", "in/copy", 5, "CopyObject"),
+    ]
+
+
 def test_entries_are_refused_one_by_one_with_aws_codes(events):
     answer = events.put_events(
         Entries=[
