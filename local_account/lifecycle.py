@@ -113,7 +113,7 @@ def up(state: Path, *, port: int = 0, timeout_s: float = _START_S) -> Endpoint:
         )
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline and child.poll() is None:
-        if (endpoint := status(state)) and (state / "endpoint").exists() and _answers(endpoint.url):
+        if (endpoint := status(state)) and endpoint.url and _answers(endpoint.url):
             child.returncode = 0  # it is a daemon now: nobody waits for it, and Popen must not warn
             return endpoint
         time.sleep(0.05)
