@@ -5,7 +5,7 @@ import pytest
 from local_account.sagemaker.service import SageMakerService
 from local_account.sagemaker.shapes import output_members
 from local_account.wire import AwsError
-from tests.support.sagemaker_room import IMAGE, ROLE, OwnFolder, call
+from tests.support.sagemaker_room import IMAGE, ROLE, call
 
 
 def package(bucket: str, **more: object) -> dict[str, object]:
@@ -76,7 +76,7 @@ def test_a_group_is_refused_twice_and_kept_while_it_has_packages(bucket, service
         call(service, "CreateModelPackage", **{**package(bucket), "ModelPackageGroupName": "nobody"})
 
 
-def test_a_model_needs_its_data_and_its_own_name(account, bucket, service, room: OwnFolder):
+def test_a_model_needs_its_data_and_its_own_name(account, bucket, service):
     asked = {
         "ModelName": "m",
         "ExecutionRoleArn": ROLE,

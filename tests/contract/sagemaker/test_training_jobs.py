@@ -245,7 +245,7 @@ def test_a_program_that_says_opt_ml_itself_gets_it(account, bucket, service):
         assert members(account, bucket, "models/t12/output/model.tar.gz") == {"literal": b"resourceconfig.json"}
 
 
-def test_describe_gives_only_what_the_api_has(account, bucket, service: SageMakerService, room: OwnFolder):
+def test_describe_gives_only_what_the_api_has(account, bucket, service, room):
     from local_account.sagemaker.shapes import output_members
 
     call(
