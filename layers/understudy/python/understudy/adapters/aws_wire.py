@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from http.client import RemoteDisconnected
 from typing import Any
 
 import urllib3
@@ -75,7 +77,7 @@ class SignedHttp:
     def send(
         self, method: str, url: str, body: bytes, headers: Mapping[str, str], *, signing_name: str, timeout_s: float
     ) -> Answer:
-        """One attempt.
+        """One attempt; one more if a kept connection turns out to be closed, because then nobody was asked.
 
         Raises
         ------
@@ -85,26 +87,40 @@ class SignedHttp:
         """
         request = AWSRequest(method, url, headers=dict(headers), data=body)
         SigV4Auth(self._credentials.get_frozen_credentials(), signing_name, self.region).add_auth(request)
-        if timeout_s <= 0:
-            raise StepFailed(signing_name, "no time is left")
-        try:
-            answer = self._pool.request(
-                method,
-                url,
-                body=body,
-                headers=dict(request.headers.items()),
-                timeout=urllib3.Timeout(total=timeout_s),
-                redirect=False,
-                preload_content=False,
-            )
-            content = answer.read(MAX_ANSWER_BYTES + 1)
-            if len(content) > MAX_ANSWER_BYTES:
-                answer.close()
-                raise StepFailed(signing_name, f"an answer of more than {MAX_ANSWER_BYTES} bytes")
-            answer.release_conn()
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise StepFailed(signing_name, type(error).__name__) from None
+        ends = time.monotonic() + timeout_s
+        for attempt in (1, 2):
+            left = ends - time.monotonic()
+            if left <= 0:
+                raise StepFailed(signing_name, "no time is left")
+            try:
+                return self._once(request, signing_name, left)
+            except (urllib3.exceptions.HTTPError, OSError) as error:
+                if attempt == 2 or not _was_closed(error):
+                    raise StepFailed(signing_name, type(error).__name__) from None
+        raise AssertionError("the second attempt answers or raises")
+
+    def _once(self, request: AWSRequest, signing_name: str, timeout_s: float) -> Answer:
+        answer = self._pool.request(
+            str(request.method),
+            str(request.url),
+            body=request.data,
+            headers=dict(request.headers.items()),
+            timeout=urllib3.Timeout(total=timeout_s),
+            redirect=False,
+            preload_content=False,
+        )
+        content = answer.read(MAX_ANSWER_BYTES + 1)
+        if len(content) > MAX_ANSWER_BYTES:
+            answer.close()
+            raise StepFailed(signing_name, f"an answer of more than {MAX_ANSWER_BYTES} bytes")
+        answer.release_conn()
         return Answer(answer.status, answer.headers, content)
+
+
+def _was_closed(error: Exception) -> bool:
+    """Whether the other side hung up before a byte of an answer, as it does on a connection it thought idle."""
+    causes = (error, *error.args)
+    return any(isinstance(cause, RemoteDisconnected | ConnectionResetError | BrokenPipeError) for cause in causes)
 
 
 class JsonProtocol:
