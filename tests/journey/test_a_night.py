@@ -1,0 +1,255 @@
+"""From raw events to served recommendations, over the wire: the template deployed, a night, a stage, answers, feedback, a second night."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from cli.data_commands import generate_world
+from cli.night_commands import start_night
+from cli.run_view import FINAL, RunView
+from cli.serving_commands import ask
+from cli.site import Site
+from cli.stage import read_release, read_releases, read_traffic
+from local_account import lifecycle
+from local_account.deploy.deployment import deploy
+from understudy.adapters.aws_items import from_item
+
+pytestmark = pytest.mark.timeout(600)
+ROOT = Path(__file__).parents[2]
+WORLD = {"users": 300, "items": 240, "days": 12, "impressions_per_day": 2500, "seed": 3}
+REQUEST = {"reason": "journey", "window_days": 11}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory) -> Iterator[Site]:
+    """A deployed stack in an account of its own, reached as any client would."""
+    state = tmp_path_factory.mktemp("journey")
+    with pytest.MonkeyPatch.context() as patch:
+        endpoint = lifecycle.up(state)
+        for name, value in endpoint.environment().items():
+            patch.setenv(name, value)
+        session = boto3.Session()
+        parameters = {"OpenSearchUrl": f"{endpoint.url}/opensearch/items", "OpenSearchDomainName": "items"}
+        deploy(session, ROOT, "understudy", parameters, lambda _line: None)
+        yield Site(session, "understudy")
+        lifecycle.down(state)
+
+
+def run_to_its_end(site: Site, arn: str) -> RunView:
+    view = RunView(site, arn)
+    while view.status not in FINAL:
+        time.sleep(0.3)
+        view.refresh()
+    return view
+
+
+def eventually(look: Callable[[], Any], seconds: float = 90.0) -> Any:
+    """What `look` finds, as soon as it finds something."""
+    ends = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < ends, "it did not happen in time"
+        time.sleep(0.3)
+    return found
+
+
+@pytest.fixture(scope="module")
+def first(site: Site) -> dict[str, Any]:
+    """The first night's registration, once its release serves."""
+    generate_world(site, **WORLD)
+    night = run_to_its_end(site, start_night(site, REQUEST))
+    assert night.status == "SUCCEEDED", night.failure()
+    registration = json.loads(night.described["output"])
+    eventually(lambda: read_traffic(site))
+    return registration
+
+
+@pytest.fixture(scope="module")
+def answer(site: Site, first: dict[str, Any]) -> dict[str, Any]:
+    """A warm answer to a known user: the first requests of a function's life may come late and say so."""
+
+    def undegraded() -> dict[str, Any] | None:
+        got = ask(site, "u000003", 10, [])
+        return None if got["degraded"] else got
+
+    return eventually(undegraded, 30.0)
+
+
+def test_the_first_release_goes_straight_to_champion(site, first):
+    assert first["registered"], first["reasons"]
+    traffic = read_traffic(site)
+    assert traffic is not None
+    assert (traffic["champion"]["release"], traffic["candidate"], traffic["version"]) == (first["release_id"], None, 1)
+    assert read_release(site, first["release_id"])["status"] == "champion"
+
+
+def test_a_release_knows_where_it_comes_from(site, first):
+    lineage = read_release(site, first["release_id"])["lineage"]
+    assert {arn.split("/")[1].split("-night")[0] for arn in (job["arn"] for job in lineage["jobs"])} == {
+        "prepare-data",
+        "two-tower",
+        "ranker",
+        "embed-items",
+        "index-items",
+        "evaluate",
+    }
+    assert lineage["snapshots"]["events"]
+    assert lineage["cost_usd"] > 0
+
+
+def test_an_answer_comes_from_the_release_on_stage_whole(site, first, answer):
+    assert (answer["release_id"], answer["degraded"]) == (first["release_id"], [])
+    assert [item["position"] for item in answer["items"]] == list(range(1, 11))
+    assert all(item["title"] for item in answer["items"])
+
+
+def test_a_user_nobody_knows_is_answered_too(site, answer):
+    assert len(ask(site, "never-seen-before", 5, [])["items"]) == 5
+
+
+def test_a_topic_asked_for_is_the_only_one_answered(site, first, answer):
+    release = read_release(site, first["release_id"])
+    query = {"size": 1, "_source": ["item_topic"], "query": {"match_all": {}}}
+    _, found = site.signed("es", "POST", f"{site.outputs['ItemIndexUrl']}/{release['index']}/_search", query)
+    topic = found["hits"]["hits"][0]["_source"]["item_topic"]
+    ids = [item["item_id"] for item in ask(site, "u000003", 5, [topic])["items"]]
+    query = {"size": 5, "_source": ["item_topic"], "query": {"terms": {"item_id": ids}}}
+    _, found = site.signed("es", "POST", f"{site.outputs['ItemIndexUrl']}/{release['index']}/_search", query)
+    assert {hit["_source"]["item_topic"] for hit in found["hits"]["hits"]} == {topic}
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"user_id": "u", "k": 0}, {"user_id": "u", "k": 10**9}, {"user_id": ""}, {"user_id": "u", "colour": 1}]
+)
+def test_bad_input_is_answered_with_what_was_wrong_and_what_was_expected(site, answer, body):
+    status, said = site.signed("execute-api", "POST", f"{site.outputs['ApiUrl']}/recommend", body)
+    assert 400 <= status < 500
+    assert set(said["error"]) == {"code", "what", "expected"}
+
+
+def test_a_caller_without_a_signature_gets_no_data(site, answer):
+    from botocore.awsrequest import AWSRequest
+    from botocore.httpsession import URLLib3Session
+
+    request = AWSRequest("POST", f"{site.outputs['ApiUrl']}/recommend", data=b'{"user_id":"u000003"}')
+    said = URLLib3Session().send(request.prepare())
+    assert said.status_code == 403
+    assert b"items" not in said.content
+
+
+def feedback(answer: dict[str, Any], *events: dict[str, Any]) -> dict[str, Any]:
+    now = datetime.now(UTC).isoformat()
+    return {
+        "recommendation_id": answer["recommendation_id"],
+        "events": [{"event_id": uuid.uuid4().hex, "event_time": now, **event} for event in events],
+    }
+
+
+def test_feedback_is_credited_to_the_signed_recommendation_and_counted_once(site, first, answer):
+    shown = answer["items"][0]["item_id"]
+    body = feedback(
+        answer,
+        {"type": "impression", "item_id": shown, "position": 1},
+        {"type": "click", "item_id": shown, "position": 1},
+    )
+    statuses = [site.signed("execute-api", "POST", f"{site.outputs['ApiUrl']}/events", body)[0] for _ in range(3)]
+    assert statuses == [202] * 3
+
+    def counted() -> list[dict[str, Any]]:
+        items = site.client("dynamodb").scan(TableName=site.outputs["OutcomesTable"])["Items"]
+        rows = [from_item(item) for item in items]
+        return [row for row in rows if row.get("clicks")]
+
+    rows = eventually(counted, 150.0)
+    assert sum(row["clicks"] for row in rows) == 1
+    assert first["release_id"] in json.dumps(rows)
+
+
+def test_a_forged_recommendation_id_is_refused(site, answer):
+    body = feedback(answer, {"type": "click", "item_id": answer["items"][0]["item_id"], "position": 1})
+    body["recommendation_id"] = body["recommendation_id"][:-2] + (
+        "AA" if not body["recommendation_id"].endswith("AA") else "BB"
+    )
+    status, said = site.signed("execute-api", "POST", f"{site.outputs['ApiUrl']}/events", body)
+    assert 400 <= status < 500
+    assert said["error"]["what"]
+
+
+@pytest.fixture(scope="module")
+def second(site: Site, first: dict[str, Any], answer: dict[str, Any]) -> RunView:
+    """A second night over the same window, while the first release serves."""
+    champion = read_release(site, first["release_id"])
+    arn = start_night(site, {**REQUEST, "as_of": champion["lineage"]["as_of"]})
+    rival = (
+        start_night(site, {**REQUEST, "as_of": champion["lineage"]["as_of"], "reason": "rival"}, anew=True)
+        if _later()
+        else ""
+    )
+    view = run_to_its_end(site, arn)
+    view.described["rival"] = rival
+    return view
+
+
+def _later() -> bool:
+    """Executions are named by the second."""
+    time.sleep(1.1)
+    return True
+
+
+def test_two_nights_at_once_are_one_and_the_other_is_told_which(site, second):
+    rival = run_to_its_end(site, second.described["rival"])
+    assert (rival.status, rival.described["error"]) == ("FAILED", "LeaseHeld")
+    assert second.arn in rival.described["cause"]
+
+
+def test_a_second_nights_release_is_registered_and_measured_beside_the_champion_and_not_served(site, first, second):
+    assert second.status == "SUCCEEDED", second.failure()
+    registration = json.loads(second.described["output"])
+    releases = {release["release_id"]: release for release in read_releases(site)}
+    assert set(releases) == {first["release_id"], registration["release_id"]}
+    assert releases[registration["release_id"]]["lineage"]["champion"] == first["release_id"]
+    traffic = read_traffic(site)
+    assert traffic is not None
+    assert traffic["champion"]["release"] == first["release_id"]
+
+
+def test_the_champions_index_outlives_the_second_night(site, first, second):
+    assert ask(site, "u000005", 5, [])["release_id"] == first["release_id"]
+    status, counted = site.signed("es", "GET", f"{site.outputs['ItemIndexUrl']}/items-{first['release_id']}/_count")
+    assert (status, counted["count"]) == (200, read_release(site, first["release_id"])["metrics"]["index"]["count"])
+
+
+def test_finished_work_of_the_same_window_is_found_and_not_done_again(site, second):
+    jobs = [state.job for state in second.states if state.job]
+    assert not [job for job in jobs if job.startswith(("prepare-data", "ranker"))]
+    assert [job for job in jobs if job.startswith("two-tower")], "it starts warm from the champion, so it is new work"
+
+
+def test_no_function_was_refused_by_its_role_and_nothing_is_undelivered(site, second):
+    url = site.outputs["UndeliveredEventsUrl"]
+    left = site.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])[
+        "Attributes"
+    ]
+    assert left == {"ApproximateNumberOfMessages": "0"}
+    logs = site.client("logs")
+    groups = [
+        group["logGroupName"]
+        for page in logs.get_paginator("describe_log_groups").paginate()
+        for group in page["logGroups"]
+    ]
+    refused = [
+        event["message"]
+        for group in groups
+        if group.startswith("/understudy/")
+        for event in logs.filter_log_events(logGroupName=group)["events"]
+        if "is not authorized to perform" in event["message"]
+    ]
+    assert refused == []
