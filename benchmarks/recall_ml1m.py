@@ -7,6 +7,7 @@ archive's `inference.py`, items by `embed_items.py`. Ties count half, floored: s
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -137,7 +138,8 @@ def vectors(model: Path, prepared: Path, opt: Path) -> tuple[np.ndarray, np.ndar
 
     out = opt / "vectors"
     paths = ["--model", str(model), "--prepared", str(prepared), "--output", str(out), "--config-dir", str(opt)]
-    embed_items.main(embed_items.parser().parse_args(paths))
+    with contextlib.redirect_stdout(None):  # the job's log is not the benchmark's table
+        embed_items.main(embed_items.parser().parse_args(paths))
     table = pq.read_table(out / "vectors-algo-1.parquet", columns=["item_id", "vector"])
     order = np.argsort([int(item[1:]) for item in table["item_id"].to_pylist()])
     items = table["vector"].combine_chunks().flatten().to_numpy().reshape(-1, 64)[order]
