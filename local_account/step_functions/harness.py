@@ -145,10 +145,14 @@ def run_machine(
         observe=lambda *decision: decisions.add(decision),
         jitter=random.Random(seed),  # noqa: S311 - a test's jitter
     )
-    error: StatesError | None = None
-    output = None
+    return _walked(run, tasks, Frame("", machine["StartAt"], input), rows, decisions)
+
+
+def _walked(run: Run, tasks: GivenAnswers, start: Frame, rows: list[Row], decisions: set[Decision]) -> MachineRun:
+    """Walk to the end, and say what was seen on the way."""
+    output, error = None, None
     try:
-        output = Branch(run, machine["States"], Frame("", machine["StartAt"], input), {}, run.cancellation).run()
+        output = Branch(run, run.definition["States"], start, {}, run.cancellation).run()
     except StatesError as failure:
         error = failure
     events = [row["event"] for row in rows if row["event"] is not None]
@@ -160,7 +164,7 @@ def run_machine(
         cause=None if error is None else error.cause,
         arguments=tasks.arguments,
         decisions=decisions,
-        waited_s=time.epoch() - STARTED,
+        waited_s=run.time.epoch() - STARTED,
         events=events,
     )
 
