@@ -29,9 +29,11 @@ def materialise(files: Sequence[Path], declared: FeatureSet, table: str, feature
     -----
     One conditional PutItem a user: two nights at once, or one night twice, end with the newest features whatever their order.
     """
-    client = boto3.client(
-        "dynamodb", config=Config(max_pool_connections=WRITERS, retries={"mode": "adaptive", "max_attempts": 10})
+    # items are made here, field by field: checking each against the API's model again costs 0.4 of 0.9 ms a call
+    config = Config(
+        max_pool_connections=WRITERS, parameter_validation=False, retries={"mode": "adaptive", "max_attempts": 10}
     )
+    client = boto3.client("dynamodb", config=config)
     at = feature_time.isoformat()
     written = kept = 0
     pending: set[Future[bool]] = set()
