@@ -24,6 +24,7 @@ from pyiceberg.catalog.glue import GlueCatalog
 from pyiceberg.exceptions import (
     CommitFailedException,
     NamespaceAlreadyExistsError,
+    NoSuchNamespaceError,
     NoSuchTableError,
     TableAlreadyExistsError,
 )
@@ -73,14 +74,21 @@ class Lake:
                 PartitionField(schema.find_field(column).field_id, 1000, DayTransform(), f"{column}_day")
             )
         if not self._catalog.namespace_exists(self.database):  # on AWS the template made it, and no job's role may
-            with contextlib.suppress(NamespaceAlreadyExistsError):
-                self._catalog.create_namespace(self.database)
+            self._make_database()
         properties = {"schema.name-mapping.default": name_mapping(schema).model_dump_json()}
         location = f"s3://{self.bucket}/iceberg/{name}"
         try:
             return self._catalog.create_table((self.database, name), schema, location, spec, properties=properties)
         except TableAlreadyExistsError:
             return self._catalog.load_table((self.database, name))
+
+    def _make_database(self) -> None:
+        """The stack's template makes it and jobs may only read it; an account without the stack gets it here."""
+        try:
+            self._catalog.load_namespace_properties(self.database)
+        except NoSuchNamespaceError:
+            with contextlib.suppress(NamespaceAlreadyExistsError):
+                self._catalog.create_namespace(self.database)
 
     def pin(self, name: str) -> int | None:
         """The table's snapshot of this moment; None when nothing was ever added."""

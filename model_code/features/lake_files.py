@@ -52,9 +52,7 @@ class _Object(InputFile, OutputFile):
         return io.BytesIO(self._found(s3_client().get_object, Bucket=bucket, Key=key)["Body"].read())
 
     def create(self, overwrite: bool = False) -> Any:
-        if not overwrite and self.exists():
-            raise FileExistsError(self.location)
-        return _Upload(self.location)
+        return _Upload(self.location, overwrite)
 
     def to_input_file(self) -> _Object:
         return self
@@ -69,17 +67,27 @@ class _Object(InputFile, OutputFile):
 
 
 class _Upload(io.BytesIO):
-    """Bytes that become the object when closed; a `with` body that raises leaves no object behind."""
+    """Bytes that become the object when closed; a `with` body that raises leaves no object behind.
 
-    def __init__(self, location: str) -> None:
+    That an object is new is the write's own condition, not a look beforehand: a job that may not list the bucket is
+    answered 403, not 404, when it asks for what is missing.
+    """
+
+    def __init__(self, location: str, overwrite: bool) -> None:
         super().__init__()
-        self._location = location
+        self._location, self._condition = location, {} if overwrite else {"IfNoneMatch": "*"}
 
     def close(self) -> None:
         if not self.closed:
             bucket, key = split_uri(self._location)
-            s3_client().put_object(Bucket=bucket, Key=key, Body=self.getvalue())
-        super().close()
+            body = self.getvalue()
+            super().close()
+            try:
+                s3_client().put_object(Bucket=bucket, Key=key, Body=body, **self._condition)
+            except ClientError as error:
+                if error.response["Error"]["Code"] == "PreconditionFailed":
+                    raise FileExistsError(self._location) from error
+                raise
 
     def __exit__(self, kind: Any, *_rest: Any) -> None:
         if kind is None:
