@@ -19,8 +19,8 @@ ASK = Path(__file__).with_name("ask_container.py")
 TIMEOUT_S = 900  # far beyond the slowest evaluation; a model that hangs must not hang the night
 
 
-def ask(model: Path, content_type: str, bodies: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """Answers of an unpacked model to requests, in order.
+def ask(model: Path, requests: Sequence[tuple[str, str]]) -> Iterator[dict[str, Any]]:
+    """Answers of an unpacked model to requests (content type, body), in order.
 
     Raises
     ------
@@ -28,9 +28,9 @@ def ask(model: Path, content_type: str, bodies: Sequence[str]) -> Iterator[dict[
         If the model cannot be loaded or refuses a request; its own last line says why.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        requests, answers = Path(scratch) / "requests.jsonl", Path(scratch) / "answers.jsonl"
-        requests.write_text("".join(json.dumps(body) + "\n" for body in bodies), encoding="utf-8")
-        command = [sys.executable, str(ASK), str(model), content_type, str(requests), str(answers)]
+        asked, answers = Path(scratch) / "requests.jsonl", Path(scratch) / "answers.jsonl"
+        asked.write_text("".join(json.dumps(request) + "\n" for request in requests), encoding="utf-8")
+        command = [sys.executable, str(ASK), str(model), str(asked), str(answers)]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
         except subprocess.TimeoutExpired:

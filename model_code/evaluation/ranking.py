@@ -37,8 +37,7 @@ class Ranked:
 
 def rank(release: Release, rows: Rows) -> Ranked:
     """Score every held-out row both ways."""
-    logged = release.scores(rows.table, position_as_given=True)
-    served = release.scores(rows.table, position_as_given=False)
+    logged, served = release.scores(rows.table)
     hits, relevant, user = list_hits(rows, served)
     return Ranked(logged, served, ndcg_at_k(hits, relevant, K), user)
 

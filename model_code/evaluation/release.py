@@ -43,8 +43,8 @@ class Release:
             If the tower answers as another one, or a vector has another dimension or is not finite.
         """
         chunks = [users[start : start + USERS_A_REQUEST] for start in range(0, len(users), USERS_A_REQUEST)]
-        bodies = [json.dumps({"users": list(chunk)}) for chunk in chunks]
-        answers = list(ask(self.two_tower, "application/json", bodies))
+        requests = [("application/json", json.dumps({"users": list(chunk)})) for chunk in chunks]
+        answers = list(ask(self.two_tower, requests))
         if any(answer["tower_id"] != self.tower_id for answer in answers):
             raise JobFailed("the user tower answers with another tower_id than its manifest")
         vectors = np.array([vector for answer in answers for vector in answer["vectors"]], np.float32)
@@ -54,25 +54,30 @@ class Release:
             raise JobFailed("a user vector is NaN or infinite")
         return vectors
 
-    def scores(self, rows: pa.Table, *, position_as_given: bool) -> np.ndarray:
-        """Click probabilities of shape (N,), by the ranker's own container code.
+    def scores(self, rows: pa.Table) -> tuple[np.ndarray, np.ndarray]:
+        """Click probabilities, both of shape (N,), by the ranker's own container code.
 
         Parameters
         ----------
         rows : table
             With every column of the ranker's manifest.
-        position_as_given : bool
-            At the logged position (where the label arose), or all as if shown first (as served).
+
+        Returns
+        -------
+        (logged, served)
+            At the logged position, where the label arose; and all as if shown first, as they are served.
         """
-        columns = [name for name, _ in self.ranker_manifest["columns"]]
-        content_type = "text/csv; position=given" if position_as_given else "text/csv"
-        answers = ask(self.ranker, content_type, _csv_bodies(rows.select(columns)))
+        bodies = _csv_bodies(rows.select([name for name, _ in self.ranker_manifest["columns"]]))
+        requests = [
+            (content_type, body) for content_type in ("text/csv; position=given", "text/csv") for body in bodies
+        ]
+        answers = ask(self.ranker, requests)
         scores = np.array([score for answer in answers for score in answer["scores"]], np.float64)
-        if len(scores) != len(rows):
-            raise JobFailed(f"the ranker gave {len(scores)} scores for {len(rows)} rows")
+        if len(scores) != 2 * len(rows):
+            raise JobFailed(f"the ranker gave {len(scores)} scores for {len(rows)} rows, each asked twice")
         if not np.isfinite(scores).all():
             raise JobFailed("the ranker scores NaN or infinity")
-        return scores
+        return scores[: len(rows)], scores[len(rows) :]
 
 
 def open_release(two_tower: Path, ranker: Path, vectors: Path, scratch: Path) -> Release:
