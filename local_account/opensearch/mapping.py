@@ -12,6 +12,7 @@ from local_account.opensearch.errors import failure, field_error
 NUMBERS = frozenset(["float", "double", "half_float", "integer", "long", "short", "byte"])
 KEYWORDS = frozenset({"keyword", "boolean"})
 _STORED_ONLY = frozenset({"text"})
+_NUMERIC = frozenset({float, int})  # as JSON reads numbers; a boolean's type is its own
 _SPACES = frozenset({"innerproduct"})
 
 
@@ -86,10 +87,10 @@ class Mapping:
         if not isinstance(value, list):
             given = f"Vector dimension mismatch. Expected: {field.dimension}, Given: 0"
             return None, field_error(field.name, "knn_vector", key, value, ("illegal_argument_exception", given))
-        for number in value:
-            if isinstance(number, bool) or not isinstance(number, (int, float)):
-                cause = ("number_format_exception", f'For input string: "{number}"')
-                return None, field_error(field.name, "knn_vector", key, number, cause)
+        if not _NUMERIC.issuperset(map(type, value)):
+            wrong = next(number for number in value if type(number) not in _NUMERIC)
+            cause = ("number_format_exception", f'For input string: "{wrong}"')
+            return None, field_error(field.name, "knn_vector", key, wrong, cause)
         if len(value) != field.dimension:
             given = f"Vector dimension mismatch. Expected: {field.dimension}, Given: {len(value)}"
             return None, field_error(field.name, "knn_vector", key, "null", ("illegal_argument_exception", given))
