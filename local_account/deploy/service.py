@@ -179,7 +179,7 @@ class CloudFormationService:
         )
 
     def _described(self, name: str) -> dict[str, Any]:
-        record = self._records.get("stack", name)
+        record = self._existing(name)
         return {
             "StackId": _stack_id(name),
             "StackName": name,

@@ -141,7 +141,7 @@ class Stack:
         return action
 
     def _remove(self, logical: str) -> str:
-        record = self._records.get("resource", f"{self.name}/{logical}")
+        record = self._deployed()[logical]
         remove = KINDS[record["type"]].remove
         if remove is not None:
             remove(Deployed(self.name, logical, self._client, record["physical_id"]))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from local_account.deploy.resources.kind import Deployed, Kind, Made, arn, kind
+from local_account.deploy.resources.kind import Deployed, Kind, Made, arn, kind, lower_first
+from local_account.step_functions.definition import parse_text, substitute_text
 
 _CONFIGURATION = (
     "Role",
@@ -91,28 +93,19 @@ def _state_machine(it: Deployed, properties: dict[str, Any]) -> Made:
     name = properties.get("StateMachineName") or it.name(80)
     place = properties["DefinitionS3Location"]
     text = it.client("s3").get_object(Bucket=place["Bucket"], Key=place["Key"])["Body"].read().decode()
-    definition = _as_json(text, properties.get("DefinitionSubstitutions", {}))
+    substitutions = {key: str(value) for key, value in properties.get("DefinitionSubstitutions", {}).items()}
+    wanted: dict[str, Any] = {
+        "definition": json.dumps(parse_text(substitute_text(text, substitutions))),
+        "roleArn": properties["RoleArn"],
+    }
+    if logging := properties.get("LoggingConfiguration"):
+        wanted["loggingConfiguration"] = lower_first(logging)
     if it.physical_id is None:
-        states.create_state_machine(
-            name=name, definition=definition, roleArn=properties["RoleArn"], type=properties["StateMachineType"]
-        )
+        states.create_state_machine(name=name, type=properties["StateMachineType"], **wanted)
     else:
-        states.update_state_machine(
-            stateMachineArn=it.physical_id, definition=definition, roleArn=properties["RoleArn"]
-        )
+        states.update_state_machine(stateMachineArn=it.physical_id, **wanted)
     made = arn("states", f"stateMachine:{name}")
     return Made(made, {"Arn": made, "Name": name})
-
-
-def _as_json(text: str, substitutions: dict[str, Any]) -> str:
-    """The definition with its substitutions as the JSON that Step Functions stores; CloudFormation reads YAML too."""
-    import json
-
-    import yaml
-
-    for name, value in substitutions.items():
-        text = text.replace("${" + name + "}", str(value))
-    return json.dumps(yaml.safe_load(text))
 
 
 KINDS: dict[str, Kind] = {
@@ -126,10 +119,10 @@ KINDS: dict[str, Kind] = {
     ),
     "AWS::Lambda::Version": kind(_version, "FunctionName", silent="Description"),
     "AWS::Lambda::Alias": kind(_alias, "FunctionName FunctionVersion Name ProvisionedConcurrencyConfig"),
-    # Tracing has no X-Ray to go to here; the runner keeps the whole history, which is more than the log would hold.
+    # Tracing has no X-Ray to go to here.
     "AWS::StepFunctions::StateMachine": kind(
         _state_machine,
-        "StateMachineName StateMachineType DefinitionS3Location DefinitionSubstitutions RoleArn",
-        silent="TracingConfiguration LoggingConfiguration",
+        "StateMachineName StateMachineType DefinitionS3Location DefinitionSubstitutions RoleArn LoggingConfiguration",
+        silent="TracingConfiguration",
     ),
 }

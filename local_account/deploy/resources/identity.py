@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 from local_account.deploy.resources.kind import Deployed, Kind, Made, arn, kind
@@ -43,10 +44,9 @@ def _log_group(it: Deployed, properties: dict[str, Any]) -> Made:
     logs = it.client("logs")
     name = properties["LogGroupName"]
     if it.physical_id is None:
-        try:
+        # A function may have written its first line before the group is deployed; the retention is what matters.
+        with suppress(logs.exceptions.ResourceAlreadyExistsException):
             logs.create_log_group(logGroupName=name)
-        except logs.exceptions.ResourceAlreadyExistsException:
-            pass  # a function wrote its first line before the group was deployed; the retention below is what matters
     logs.put_retention_policy(logGroupName=name, retentionInDays=int(properties["RetentionInDays"]))
     return Made(name, {"Arn": arn("logs", f"log-group:{name}:*")})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.doors import CONTEXT, golden, load_door
+from support.doors import CONTEXT, golden, load_door
 from understudy.errors import InvalidInput, NotReady
 
 ASKED = golden("check_slot/both_endpoints")

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support.doors import CONTEXT, golden, load_door
-from tests.support.releases import release
+from support.doors import CONTEXT, golden, load_door
+from support.releases import release
 from understudy.adapters.memory import MemoryReleases
 from understudy.errors import InvalidInput, NotReady
 from understudy.settings import FillSlotSettings

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support.doors import CONTEXT, golden, load_door
+from support.doors import CONTEXT, golden, load_door
 
 BUCKET = "understudy-artifactbucket-1"
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.doors import CONTEXT, golden, load_door
-from tests.support.releases import release
+from support.doors import CONTEXT, golden, load_door
+from support.releases import release
 from understudy.adapters.memory import MemoryLeases, MemoryReleases, MemoryTraffic
 from understudy.contracts.traffic import Standing, Traffic
 from understudy.domain.lease import Lease

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.support.doors import CONTEXT, golden, load_door
-from tests.support.releases import release
+from support.doors import CONTEXT, golden, load_door
+from support.releases import release
 from understudy.adapters.memory import MemoryReleases, MemoryTraffic
 from understudy.contracts.traffic import Standing, Traffic
 from understudy.errors import TrafficMoved

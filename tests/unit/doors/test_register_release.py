@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.doors import CONTEXT, golden, load_door
+from support.doors import CONTEXT, golden, load_door
 from understudy.adapters.memory import MemoryLeases, MemoryReleases
 from understudy.errors import InvalidInput, LeaseHeld
 from understudy.settings import RegisterReleaseSettings

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.support.doors import CONTEXT, golden, load_door
+from support.doors import CONTEXT, golden, load_door
 from understudy.adapters.memory import MemoryLeases
 
 NOW = datetime(2026, 11, 23, 4, tzinfo=UTC)

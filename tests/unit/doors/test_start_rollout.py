@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.support.doors import CONTEXT, golden, load_door
-from tests.support.releases import release
+from support.doors import CONTEXT, golden, load_door
+from support.releases import release
 from understudy.adapters.memory import MemoryReleases, MemoryTraffic
 from understudy.contracts.traffic import Standing, Traffic
 from understudy.settings import StartRolloutSettings

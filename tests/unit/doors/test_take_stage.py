@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.support.doors import CONTEXT, golden, load_door
-from tests.support.releases import release
+from support.doors import CONTEXT, golden, load_door
+from support.releases import release
 from understudy.adapters.memory import MemoryLeases, MemoryReleases, MemoryTraffic
 from understudy.contracts.traffic import Standing, Traffic
 from understudy.errors import InvalidInput, LeaseHeld

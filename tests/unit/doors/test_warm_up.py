@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.doors import CONTEXT, golden, load_door
-from tests.support.releases import release
+from support.doors import CONTEXT, golden, load_door
+from support.releases import release
 from understudy.adapters.memory import MemoryReleases
 from understudy.domain.recommendation import RankerAnswer, TowerAnswer
 from understudy.errors import InvalidInput, NotReady, StepFailed
