@@ -72,7 +72,8 @@ def start_night(site: Site, request: dict[str, Any], *, anew: bool = False) -> s
         console.print(f"night {last['name']} was cut short: it goes on where it stopped")
         return last["executionArn"]
     if last and last["status"] == "FAILED" and (window := _window_of(states, last["executionArn"])):
-        request = {**window, **request}
+        began_with = json.loads(states.describe_execution(executionArn=last["executionArn"])["input"])
+        request = {**began_with, **window, **request}
         console.print(f"night {last['name']} failed: a new one takes the same window and finds its finished jobs")
     name = f"night-{datetime.now(UTC):%Y%m%d-%H%M%S}"
     return states.start_execution(stateMachineArn=machine, name=name, input=json.dumps(request))["executionArn"]

@@ -149,6 +149,7 @@ def feedback(answer: dict[str, Any], *events: dict[str, Any]) -> dict[str, Any]:
     now = datetime.now(UTC).isoformat()
     return {
         "recommendation_id": answer["recommendation_id"],
+        "user_id": "u000003",
         "events": [{"event_id": uuid.uuid4().hex, "event_time": now, **event} for event in events],
     }
 

@@ -54,7 +54,9 @@ def publish(s3: Any, bucket: str, root: Path) -> Code:
     for key, content in wanted.items():
         if key not in there:
             s3.put_object(Bucket=bucket, Key=key, Body=content)
-    return Code(sha, f"s3://{bucket}/{prefix}", f"s3://{bucket}/{prefix}/sourcedir.tar.gz", f"s3://{bucket}/wheelhouse/")
+    return Code(
+        sha, f"s3://{bucket}/{prefix}", f"s3://{bucket}/{prefix}/sourcedir.tar.gz", f"s3://{bucket}/wheelhouse/"
+    )
 
 
 def _keys(s3: Any, bucket: str, prefix: str) -> set[str]:
