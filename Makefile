@@ -33,7 +33,7 @@ check: $(READY) ## lint, types, unit tests and the house rules, in under two min
 	$(BIN)/pytest tests/unit tests/house
 
 soak: $(READY) ## what is too slow for `make test`: many seeds, long races
-	$(BIN)/pytest tests --soak
+	UNDERSTUDY_SOAK=1 $(BIN)/pytest --timeout 3600 tests
 
 bench: $(READY) ## measure what the issue promises; ONLY=name for one; writes build/bench.json
 	$(BIN)/python -m benchmarks $(ONLY)

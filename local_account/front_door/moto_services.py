@@ -28,7 +28,7 @@ from moto.core.request import Request as MotoRequest
 
 from local_account.account import ACCOUNT_ID, REGION
 from local_account.clock import Clock
-from local_account.front_door import dynamodb_reads, repeatable
+from local_account.front_door import dynamodb_reads, moto_repairs, repeatable
 from local_account.front_door.call import Call
 from local_account.front_door.effects import changed_something, is_read, needs_no_lock, scopes_of
 from local_account.front_door.journal import Journal
@@ -49,6 +49,7 @@ class MotoServices:
 
     def __init__(self, host: str, clock: Clock) -> None:
         repeatable.install()
+        moto_repairs.install()
         self._clock = clock
         self.host = host
         self.journal: Journal | None = None

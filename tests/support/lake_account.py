@@ -6,7 +6,6 @@ pytest_plugins = ["support.lake_account"]
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,27 +15,9 @@ import pytest
 from features import lake_files
 from features.importers.run import Target
 from features.lake import Lake
+from local_account.front_door import moto_repairs
 
 BUCKET, DATABASE, USERS_TABLE, STATE_TABLE = "lake-of-tests", "understudy", "user-features", "state"
-
-
-def hold_glue_to_its_versions(patch: pytest.MonkeyPatch) -> None:
-    """UpdateTable with a VersionId that is not the table's is refused, as AWS refuses it; moto takes any, and loses a commit."""
-    from moto.glue.exceptions import GlueClientError
-    from moto.glue.responses import GlueResponse
-
-    update, one_at_a_time = GlueResponse.update_table, threading.Lock()
-
-    def guarded(self: GlueResponse) -> Any:
-        with one_at_a_time:
-            asked = self.parameters.get("VersionId")
-            name = self.parameters["TableInput"]["Name"]
-            table = self.glue_backend.get_table(self.parameters["DatabaseName"], name)
-            if asked is not None and asked != table.as_dict()["VersionId"]:
-                raise GlueClientError("ConcurrentModificationException", f"{name} is no longer at version {asked}")
-            return update(self)
-
-    patch.setattr(GlueResponse, "update_table", guarded)
 
 
 @pytest.fixture(scope="session")
@@ -44,16 +25,13 @@ def aws_server() -> Iterator[str]:
     """A running server's URL; its data go with `aws`."""
     from moto.server import ThreadedMotoServer
 
-    patch = pytest.MonkeyPatch()
-    hold_glue_to_its_versions(patch)
-
+    moto_repairs.install()
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
     server.stop()
-    patch.undo()
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from features.prepare import prepare
 from features.schema import EVENTS, ITEMS, POSITIVE_TYPES, USERS
 from features.sources import Window
 from support.features_by_hand import day_of, features_at, known_events, label_of
+from support.soak import examples
 
 DECLARED = load()
 END = datetime(2024, 3, 2, tzinfo=UTC)  # the window holds a leap day
@@ -144,7 +145,11 @@ def differences(found, expected):
     }
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=examples(3, 100),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(log=logs(), profiles=tables(), shard_rows=st.sampled_from([1000, 15]))
 def test_every_row_holds_exactly_what_was_known_at_its_day(log, profiles, shard_rows):
     log = frame() + log
@@ -184,7 +189,11 @@ def test_every_row_holds_exactly_what_was_known_at_its_day(log, profiles, shard_
             assert differences(row, features_at(DECLARED, entity, row[f"{entity}_id"], log, versions, END)) == {}, row
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=examples(2, 40),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(log=logs(), profiles=tables(), future=logs())
 def test_rows_of_the_future_change_nothing_before_it(log, profiles, future):
     """D3: what happens from the holdout on, or becomes known then, cannot move a training row's features."""

@@ -16,6 +16,7 @@ from local_account.clock import Clock
 from local_account.event_bridge.cron import Expression
 from local_account.event_bridge.timetable import Entry, Timetable
 from local_account.records import Records
+from support.soak import examples
 
 
 def instants(expression: str, after: str, zone: str = "UTC", count: int = 3) -> list[str]:
@@ -92,7 +93,7 @@ def test_a_rule_knows_no_at():
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kathmandu"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60, 2000), deadline=None)
 @given(
     zone=st.sampled_from(ZONES),
     minute=st.integers(0, 59),

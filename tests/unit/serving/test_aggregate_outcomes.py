@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from support.doors import CONTEXT, golden, load_door
 from support.outcome_logs import NOW, Bucket, Crash, Letters, MemoryOutcomes, created, feedback, request_id, served
+from support.soak import examples
 from understudy.adapters.aws_aggregate import AggregateWorld
 from understudy.domain.outcomes import MAX_ACTIONS, MAX_AGE, Row, feedback_fact, packs
 from understudy.settings import AggregateOutcomesSettings
@@ -151,7 +152,7 @@ FEEDBACK = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40, 2000), deadline=None)
 @given(
     served_objects=st.lists(st.lists(SERVED, max_size=12), max_size=4),
     feedback_objects=st.lists(st.lists(FEEDBACK, max_size=20), max_size=4),
