@@ -130,7 +130,9 @@ def _shards(database: duckdb.DuckDBPyConnection, scratch: Path, shards: int) -> 
         (FORMAT parquet, PARTITION_BY (shard))"""
     )
     progress(f"events split by user into {shards} shards")
-    return [duck.parquet(sorted((folder / f"shard={shard}").glob("*.parquet"))) for shard in range(shards)]
+    files = [sorted((folder / f"shard={shard}").glob("*.parquet")) for shard in range(shards)]
+    nobody = "(SELECT * FROM every_event LIMIT 0)"  # a shard whose users have no events still has their profiles
+    return [duck.parquet(found) if found else nobody for found in files]
 
 
 def _check(folder: Path, done: Prepared) -> None:
