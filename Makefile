@@ -24,13 +24,13 @@ run: $(READY) ## the whole night on this laptop, with live progress, and recomme
 	$(BIN)/understudy demo
 
 test: $(READY) sam-check check ## everything a laptop can prove
-	$(BIN)/pytest tests/contract tests/machine tests/journey
+	$(BIN)/pytest tests/contract tests/journey
 
 check: $(READY) ## lint, types, unit tests and the house rules, in under two minutes
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/pytest tests/unit tests/house
+	$(BIN)/mypy cli local_account simulator benchmarks layers/understudy/python/understudy model_code
+	$(BIN)/pytest tests/unit tests/machine tests/contract/test_house.py tests/contract/state_machines
 
 soak: $(READY) ## what is too slow for `make test`: many seeds, long races
 	UNDERSTUDY_SOAK=1 $(BIN)/pytest --timeout 3600 tests
