@@ -19,6 +19,7 @@ from cli.run_view import FINAL, RunView
 from cli.serving_commands import ask
 from cli.site import Site
 from cli.stage import read_release, read_releases, read_traffic
+from features.lake_files import s3_client
 from local_account import lifecycle
 from local_account.deploy.deployment import deploy
 from understudy.adapters.aws_items import from_item
@@ -37,10 +38,13 @@ def site(tmp_path_factory) -> Iterator[Site]:
         endpoint = lifecycle.up(state)
         for name, value in endpoint.environment().items():
             patch.setenv(name, value)
+        patch.setattr(boto3, "DEFAULT_SESSION", None)  # an earlier test's, with another account's profile
+        s3_client.cache_clear()
         session = boto3.Session()
         parameters = {"OpenSearchUrl": f"{endpoint.url}/opensearch/items", "OpenSearchDomainName": "items"}
         deploy(session, ROOT, "understudy", parameters, lambda _line: None)
         yield Site(session, "understudy")
+        s3_client.cache_clear()
         lifecycle.down(state)
 
 

@@ -1,11 +1,13 @@
-"""Glue, S3 and DynamoDB for tests of the lake: moto's own server in this process, and an empty lake in it.
+"""Glue, S3 and DynamoDB for tests of the lake: moto's own server beside this process, and an empty lake in it.
 
 pytest_plugins = ["support.lake_account"]
 """
 
 from __future__ import annotations
 
-import logging
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,23 +17,34 @@ import pytest
 from features import lake_files
 from features.importers.run import Target
 from features.lake import Lake
-from local_account.front_door import moto_repairs
+from local_account.processes import end, spawn
 
 BUCKET, DATABASE, USERS_TABLE, STATE_TABLE = "lake-of-tests", "understudy", "user-features", "state"
 
 
+_SERVE = """
+import logging
+import time
+from local_account.processes import end, spawn
+from moto.server import ThreadedMotoServer
+
+moto_repairs.install()
+logging.getLogger("werkzeug").setLevel(logging.ERROR)
+server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+server.start()
+print("http://%s:%d" % server.get_host_and_port(), flush=True)
+while True:
+    time.sleep(3600)
+"""
+
+
 @pytest.fixture(scope="session")
 def aws_server() -> Iterator[str]:
-    """A running server's URL; its data go with `aws`."""
-    from moto.server import ThreadedMotoServer
-
-    moto_repairs.install()
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    """A running server's URL; its data go with `aws`. A process of its own: what resets moto's world resets it for all."""
+    process = spawn([sys.executable, "-c", _SERVE], env=dict(os.environ), stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    yield process.stdout.readline().decode().strip()
+    end(process, 5)
 
 
 @pytest.fixture
