@@ -111,7 +111,10 @@ def make_versions(
         + " WHERE false)"
     )
     columns = [column for column in CANONICAL[table].names if column not in (key, "known_at")]
-    newest = ", ".join(f"arg_max({column}, row(known_at, {column})) AS {column}" for column in columns)
+    # packed, because arg_max passes over NULL: an attribute that the newest version lacks is missing, not the older one's
+    newest = ", ".join(
+        f"arg_max(struct_pack(v := {column}), row(known_at, {column})).v AS {column}" for column in columns
+    )
     empty = ", ".join(f"CAST(NULL AS {kind}) AS {c}" for c, kind in _duck_types(table).items() if c in columns)
     day = f"CAST((epoch_us(known_at) + {DAY_US - 1}) // {DAY_US} AS INTEGER)"
     database.execute(

@@ -25,9 +25,9 @@ BUCKET, DATABASE, USERS_TABLE, STATE_TABLE = "lake-of-tests", "understudy", "use
 _SERVE = """
 import logging
 import time
-from local_account.processes import end, spawn
 from moto.server import ThreadedMotoServer
 
+from local_account.front_door import moto_repairs
 moto_repairs.install()
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
 server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
