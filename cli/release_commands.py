@@ -48,8 +48,10 @@ def releases(
 
 def releases_table(found: list[dict[str, Any]], serving: str | None) -> Table:
     table = Table(title="Releases")
-    for title in ("release", "status", "made", "recall@10", "NDCG@10", "ranker AUC", "cost", "why"):
-        table.add_column(title, justify="right" if title in {"recall@10", "NDCG@10", "ranker AUC", "cost"} else "left")
+    for title in ("release", "status", "made"):
+        table.add_column(title, no_wrap=True)
+    for title in ("recall@10", "NDCG@10", "AUC", "cost"):
+        table.add_column(title, justify="right")
     for release in found:
         recall, ranking = release["metrics"].get("recall", {}), release["metrics"].get("ranking", {})
         cost = release["lineage"].get("cost_usd")
@@ -61,8 +63,9 @@ def releases_table(found: list[dict[str, Any]], serving: str | None) -> Table:
             _figure(recall.get("ndcg_at_10")),
             _figure(ranking.get("auc")),
             "-" if cost is None else f"${cost:.4f}",
-            "; ".join(release["gate"].get("reasons", []))[:80] or release["lineage"].get("reason", ""),
         )
+        for reason in release["gate"].get("reasons", []) if release["status"] == "rejected" else []:
+            table.add_row("", f"[dim]{reason}[/]")
     return table
 
 
