@@ -58,6 +58,8 @@ class LocalAccount:
         self._server = Server(self.door.answer, listener)
         self._metrics = MetricBatch(self)
         self._journal: Journal | None = None
+        # One session for all clients: each would read botocore's table of endpoints anew, 2 s under everybody's lock.
+        self._session = boto3.session.Session(region_name=REGION)
         self._clients: dict[tuple[str, str | None, str], Any] = {}
         self._client_lock = threading.Lock()
 
@@ -174,19 +176,20 @@ class LocalAccount:
         return environment
 
     def _new_client(self, service: str, keys: Credentials) -> Any:
-        session = boto3.session.Session(
-            aws_access_key_id=keys.access_key_id,
-            aws_secret_access_key=keys.secret_access_key,
-            aws_session_token=keys.session_token or None,
-            region_name=REGION,
-        )
         config = botocore.config.Config(
             read_timeout=_LONGEST_CALL_S + 30,
             retries={"mode": "standard", "max_attempts": 3},
             max_pool_connections=32,
             proxies={},
         )
-        return session.client(service, endpoint_url=self.endpoint_url, config=config)
+        return self._session.client(
+            service,
+            endpoint_url=self.endpoint_url,
+            config=config,
+            aws_access_key_id=keys.access_key_id,
+            aws_secret_access_key=keys.secret_access_key,
+            aws_session_token=keys.session_token or None,
+        )
 
 
 def _log_batches(lines: Sequence[str]) -> list[list[str]]:

@@ -41,7 +41,7 @@ def refused_item(error: ClientError) -> dict[str, Any] | None:
     """
     if error.response["Error"]["Code"] != "ConditionalCheckFailedException":
         raise error
-    item: Mapping[str, Any] = error.response.get("Item") or {}  # type: ignore[assignment]
+    item: Mapping[str, Any] = error.response.get("Item") or {}
     return from_item(item) if item else None
 
 
