@@ -7,53 +7,28 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from cli.data_commands import generate_world
 from cli.night_commands import start_night
-from cli.run_view import FINAL, RunView
+from cli.run_view import RunView
 from cli.serving_commands import ask
 from cli.site import Site
 from cli.stage import read_release, read_releases, read_traffic
-from features.lake_files import s3_client
-from local_account import lifecycle
-from local_account.deploy.deployment import deploy
+from support.deployed import deployed, run_to_its_end
 from understudy.adapters.aws_items import from_item
 
 pytestmark = pytest.mark.timeout(600)
-ROOT = Path(__file__).parents[2]
 WORLD = {"users": 300, "items": 240, "days": 12, "impressions_per_day": 2500, "seed": 3}
 REQUEST = {"reason": "journey", "window_days": 11}
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Iterator[Site]:
-    """A deployed stack in an account of its own, reached as any client would."""
-    state = tmp_path_factory.mktemp("journey")
-    with pytest.MonkeyPatch.context() as patch:
-        endpoint = lifecycle.up(state)
-        for name, value in endpoint.environment().items():
-            patch.setenv(name, value)
-        patch.setattr(boto3, "DEFAULT_SESSION", None)  # an earlier test's, with another account's profile
-        s3_client.cache_clear()
-        session = boto3.Session()
-        parameters = {"OpenSearchUrl": f"{endpoint.url}/opensearch/items", "OpenSearchDomainName": "items"}
-        deploy(session, ROOT, "understudy", parameters, lambda _line: None)
-        yield Site(session, "understudy")
-        s3_client.cache_clear()
-        lifecycle.down(state)
-
-
-def run_to_its_end(site: Site, arn: str) -> RunView:
-    view = RunView(site, arn)
-    while view.status not in FINAL:
-        time.sleep(0.3)
-        view.refresh()
-    return view
+    with deployed(tmp_path_factory.mktemp("journey")) as site:
+        yield site
 
 
 def eventually(look: Callable[[], Any], seconds: float = 90.0) -> Any:
