@@ -233,3 +233,24 @@ def test_no_function_was_refused_by_its_role_and_nothing_is_undelivered(site, se
         if "is not authorized to perform" in event["message"]
     ]
     assert refused == []
+
+
+def test_a_night_whose_training_was_stopped_fails_with_the_reason_and_the_next_finishes_without_repeating_jobs(
+    site, first, second
+):
+    as_of = read_release(site, first["release_id"])["lineage"]["as_of"]
+    arn = start_night(site, {**REQUEST, "as_of": as_of, "two_tower": {"seed": 11}}, anew=True)
+    sagemaker = site.client("sagemaker")
+
+    def running() -> list[dict[str, Any]]:
+        return sagemaker.list_training_jobs(NameContains="two-tower", StatusEquals="InProgress")["TrainingJobSummaries"]
+
+    sagemaker.stop_training_job(TrainingJobName=eventually(running)[0]["TrainingJobName"])
+    night = run_to_its_end(site, arn)
+    assert (night.status, night.described["error"]) == ("FAILED", "TrainingFailed")
+    assert len(read_releases(site)) == 2, "nothing half-registered"
+
+    again = run_to_its_end(site, start_night(site, {}))
+    assert again.status == "SUCCEEDED", again.failure()
+    jobs = [state.job.split("-night")[0] for state in again.states if state.job]
+    assert jobs == ["two-tower", "embed-items", "index-items", "evaluate"]
