@@ -27,7 +27,8 @@ class Traffic(BaseModel):
     `version` counts writes, `fence` says which writers may still write, `change_id` names the change that made this
     version: a writer whose reply was lost finds its own there and knows that it is done. `share_bp` of the users
     (lowest buckets) meet the candidate; `holdback_bp` of them (highest buckets, the last a rollout reaches) stay on
-    `previous` after a promotion.
+    `previous` after a promotion. Of the requests that the champion answers, those of `shadow_bp` of the users are copied to
+    the candidate, whose answers nobody sees.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -38,6 +39,7 @@ class Traffic(BaseModel):
     champion: Standing
     candidate: Standing | None = None
     share_bp: BasisPoints = 0
+    shadow_bp: BasisPoints = 0
     salt: Annotated[str, Field(min_length=1, max_length=64)]
     previous: Standing | None = None
     holdback_bp: BasisPoints = 0
@@ -53,8 +55,8 @@ class Traffic(BaseModel):
         other = self.candidate or self.previous
         if other is not None and other.slot == self.champion.slot:
             raise ValueError(f"{other.release} and the champion both stand in slot {other.slot}")
-        if self.candidate is None and self.share_bp:
-            raise ValueError(f"share_bp is {self.share_bp} without a candidate")
+        if self.candidate is None and (self.share_bp or self.shadow_bp):
+            raise ValueError(f"share_bp is {self.share_bp}, shadow_bp {self.shadow_bp} without a candidate")
         if self.previous is None and self.holdback_bp:
             raise ValueError(f"holdback_bp is {self.holdback_bp} without a previous release")
         return self
