@@ -24,51 +24,103 @@ _ROWS_PER_BEAM = 16  # an exact search over this many rows costs what one place 
 
 
 class Graph:
-    """HNSW over the first rows of a matrix; searches never wait for it to be built."""
+    """HNSW over the first rows of a matrix; searches never wait for it to be built, and one builder is at work at a time."""
 
     def __init__(self, field: VectorField, file: Path) -> None:
         self._field, self._file = field, file
         self._index: Any = None
+        self._kept = 0  # rows of the file
         self._searching = 0
         self._building = False
         self._turn = threading.Condition()
         self._one_builder = threading.Lock()
+        self._forced = 0  # builders somebody waits for; the one behind the writes gives way to them
+        self._closed = threading.Event()
 
     @property
     def size(self) -> int:
         return 0 if self._index is None else self._index.ntotal
 
     def load(self, rows: int) -> None:
-        """Take up the graph that `save` left, if it is one of these rows."""
-        if self._file.is_file():
+        """Take up the graph that a build kept, if it is one of these rows; anything else on disk goes.
+
+        A graph of more rows than there are must not stay: once more were written it would pass for theirs.
+        """
+        self._part.unlink(missing_ok=True)
+        if not self._file.is_file():
+            return
+        try:
             index = faiss.read_index(str(self._file))
-            if index.d == self._field.dimension and index.ntotal <= rows:
-                self._index = index
+        except RuntimeError:  # how faiss says that a file ends too early
+            index = None
+        if index is not None and index.d == self._field.dimension and index.ntotal <= rows:
+            self._index, self._kept = index, index.ntotal
+        else:
+            self._file.unlink()
 
-    def save(self) -> None:
-        if self._index is not None:
-            part = self._file.with_suffix(".part")
-            faiss.write_index(self._index, str(part))
-            part.rename(self._file)
+    def build(self, matrix: np.ndarray, stopping: threading.Event, *, threads: int = 1, forced: bool = False) -> None:
+        """Add the rows it lacks and keep the graph on disk; nothing where exact search is quick enough.
 
-    def build(self, matrix: np.ndarray, stopping: threading.Event, threads: int = 1) -> None:
-        """Add the rows it lacks. Searches meanwhile are exact."""
+        Parameters
+        ----------
+        matrix : float32 array of shape (N, D)
+            Its first rows are the ones the graph holds already.
+        stopping : Event
+            Ends the build between two chunks, as `close` does; nothing is written then.
+        threads : int
+            Of faiss.
+        forced : bool
+            Return when all rows are in: a builder at work gives way, and this one goes on where it stopped. Without it,
+            a build that meets another leaves it the work.
+        """
+        if len(matrix) < GRAPH_FROM:
+            return
+        with self._turn:
+            self._forced += forced
+        if not self._one_builder.acquire(blocking=forced):
+            return
+        try:
+            if self._add(matrix, stopping, threads, forced) and self._kept < self.size:
+                self._keep()
+        finally:
+            with self._turn:
+                self._forced -= forced
+            self._one_builder.release()
+
+    def close(self) -> None:
+        """No builder is at work, or will be, when this returns."""
+        self._closed.set()
         with self._one_builder:
+            pass
+
+    @property
+    def _part(self) -> Path:
+        return self._file.with_suffix(".part")
+
+    def _add(self, matrix: np.ndarray, stopping: threading.Event, threads: int, forced: bool) -> bool:
+        """Whether all rows are in now."""
+        faiss.omp_set_num_threads(threads)
+        for start in range(self.size, len(matrix), _CHUNK):
+            if stopping.is_set() or self._closed.is_set() or (self._forced and not forced):
+                return False
             if self._index is None:
                 self._index = faiss.IndexHNSWFlat(self._field.dimension, self._field.m, faiss.METRIC_INNER_PRODUCT)
                 self._index.hnsw.efConstruction = self._field.ef_construction
-            faiss.omp_set_num_threads(threads)
-            for start in range(self.size, len(matrix), _CHUNK):
-                if stopping.is_set():
-                    return
-                rows = np.nan_to_num(matrix[start : start + _CHUNK])
-                with self._turn:
-                    self._building = True
-                    self._turn.wait_for(lambda: self._searching == 0)
-                try:
-                    self._index.add(rows)
-                finally:
-                    self._building = False
+            rows = np.nan_to_num(matrix[start : start + _CHUNK])
+            with self._turn:
+                self._building = True
+                self._turn.wait_for(lambda: self._searching == 0)
+            try:
+                self._index.add(rows)
+            finally:
+                self._building = False
+        return not self._closed.is_set()
+
+    def _keep(self) -> None:
+        """The file is the whole old graph or the whole new one, whenever the process is killed."""
+        faiss.write_index(self._index, str(self._part))
+        self._part.replace(self._file)
+        self._kept = self.size
 
     def search(
         self, query: np.ndarray, k: int, matrix: np.ndarray, mask: np.ndarray | None

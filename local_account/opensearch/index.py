@@ -12,7 +12,7 @@ import numpy as np
 import orjson
 
 from local_account.opensearch.columns import Column, KeywordColumn, NumberColumn
-from local_account.opensearch.graph import GRAPH_FROM, Graph
+from local_account.opensearch.graph import Graph
 from local_account.opensearch.growing import Growing
 from local_account.opensearch.mapping import NUMBERS, Mapping
 from local_account.opensearch.operations import Done, Operation, check
@@ -140,18 +140,17 @@ class Index:
         """Rows that have a vector."""
         return self._present.view(n)
 
-    def build_graph(self, stopping: threading.Event, threads: int = 1) -> None:
-        """Bring the graph up to what is searchable; does nothing where exact search is quick enough."""
-        view = self.view
-        if self.graph is not None and view.n >= GRAPH_FROM and self.graph.size < view.n:
-            self.graph.build(view.matrix, stopping, threads)
-            if not stopping.is_set():
-                self.graph.save()
+    def build_graph(self, stopping: threading.Event, *, threads: int = 1, forced: bool = False) -> None:
+        """Bring the graph up to what is searchable; `forced` returns when it is, whoever builds meanwhile."""
+        if self.graph is not None:
+            self.graph.build(self.view.matrix, stopping, threads=threads, forced=forced)
 
     def size(self) -> int:
         return self._storage.size()
 
     def close(self) -> None:
+        if self.graph is not None:
+            self.graph.close()
         with self._publish, self._write:
             self._storage.close()
 

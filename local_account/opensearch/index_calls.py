@@ -25,7 +25,7 @@ def _finish_graph(api: Api, at: dict[str, str], _query: dict[str, str], _body: b
     """Both wait until every searchable row is in the graph, so that what follows meets the index as it will serve."""
     for index in api.cluster.resolve(at.get("index", "*")):
         index.refresh()
-        index.build_graph(api.stopping, threads=os.cpu_count() or 1)
+        index.build_graph(api.stopping, threads=os.cpu_count() or 1, forced=True)
     return {"_shards": SHARDS}
 
 

@@ -66,7 +66,6 @@ def test_a_graph_is_taken_up_again_and_grown(
 ) -> None:
     vectors, _ = world
     graph.build(vectors[:2000], threading.Event())
-    graph.save()
     again = Graph(VectorField("vector", D, 16, 128), tmp_path / "graph.faiss")
     again.load(len(vectors))
     assert again.size == 2000
@@ -78,8 +77,6 @@ def test_a_graph_is_taken_up_again_and_grown(
 def test_a_graph_of_more_rows_than_there_are_is_not_used(graph: Graph, world: tuple[np.ndarray, np.ndarray]) -> None:
     vectors, _ = world
     graph.build(vectors[:2000], threading.Event())
-    graph.save()
-    graph.load(1000)
     other = Graph(VectorField("vector", D, 16, 128), graph._file)
     other.load(1000)
     assert other.size == 0
