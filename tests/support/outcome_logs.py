@@ -29,8 +29,10 @@ def served(number: int, **changes: Any) -> dict[str, Any]:
         "assigned_release_id": "r-1",
         "arm": "champion",
         "bucket": number % 3,
+        "traffic_version": 7,
         "items": ["i-0", "i-1"],
         "latency_ms": 12.5,
+        "assigned_latency_ms": 11.5,
         "degraded": [],
         "error": None,
     }
@@ -47,6 +49,7 @@ def feedback(number: int, kind: str, item: str, copy: int = 0, **changes: Any) -
         "release_id": "r-1",
         "assigned_release_id": "r-1",
         "bucket": number % 3,
+        "traffic_version": 7,
         "known_at": NOW.isoformat(),
     }
     return fields | changes

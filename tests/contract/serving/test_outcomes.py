@@ -7,12 +7,13 @@ import os
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import boto3
 import pytest
 
-from support.outcome_logs import NOW, Bucket, Letters, created, feedback, served
+from support.outcome_logs import NOW, Bucket, Letters, created, feedback, request_id, served
 from understudy.adapters.aws_aggregate import AggregateWorld
 from understudy.adapters.aws_outcomes import DeadLetters, DynamoOutcomes
 from understudy.contracts.outcomes import FeedbackLine
@@ -20,6 +21,7 @@ from understudy.domain.outcomes import Row, feedback_fact
 from understudy.settings import AggregateOutcomesSettings
 
 HOUR = "2026-03-01T04"
+WINDOW = timedelta(hours=24)
 SETTINGS = AggregateOutcomesSettings(outcomes_table="outcomes", dead_letter_queue_url="https://queue")
 
 
@@ -57,19 +59,19 @@ def test_the_same_lines_in_any_object_count_once(outcomes: DynamoOutcomes) -> No
     keys += [bucket.put(f"feedback/{copy}", clicks) for copy in "ab"]
     for key in [*keys, *keys]:
         world(outcomes, bucket).count_object(created(key))
-    rows = outcomes.rows("r-1", HOUR)
+    rows = outcomes.rows("r-1", 7, HOUR)
     assert rows == {
-        Row("r-1", HOUR, place): {"requests": 10, "clicks": 30, "latency_le_15": 10, "latency_ms_sum": 125}
+        Row("r-1", 7, HOUR, place): {"requests": 10, "clicks": 30, "latency_le_12": 10, "latency_ms_sum": 125}
         for place in range(3)
     }
 
 
 def test_a_transaction_with_known_and_new_facts_counts_the_new_ones(outcomes: DynamoOutcomes) -> None:
-    facts = [feedback_fact(FeedbackLine.model_validate(feedback(0, "click", f"i-{n}")), NOW) for n in range(5)]
+    facts = [feedback_fact(FeedbackLine.model_validate(feedback(0, "click", f"i-{n}")), NOW, WINDOW) for n in range(5)]
     assert outcomes.add(facts[:2], NOW) == []
     assert outcomes.add(facts, NOW) == facts[:2]
     assert outcomes.add(facts, NOW) == facts
-    assert outcomes.rows("r-1", HOUR) == {Row("r-1", HOUR, 0): {"clicks": 5}}
+    assert outcomes.rows("r-1", 7, HOUR) == {Row("r-1", 7, HOUR, 0): {"clicks": 5}}
 
 
 def test_ten_functions_on_the_same_objects_at_once_count_each_line_once(outcomes: DynamoOutcomes) -> None:
@@ -85,7 +87,23 @@ def test_ten_functions_on_the_same_objects_at_once_count_each_line_once(outcomes
 
     with ThreadPoolExecutor(10) as pool:
         list(pool.map(run, range(10)))
-    assert sum(counts["clicks"] for counts in outcomes.rows("r-1", HOUR).values()) == 21
+    assert sum(counts["clicks"] for counts in outcomes.rows("r-1", 7, HOUR).values()) == 21
+
+
+def test_a_reader_gets_sums_by_release_and_bucket_of_the_versions_and_hours_it_names(outcomes: DynamoOutcomes) -> None:
+    bucket = Bucket()
+    lines = [
+        served(0, bucket=5),
+        served(1, bucket=5, traffic_version=8, request_id=request_id(1, NOW - timedelta(minutes=1))),
+        served(2, bucket=6, traffic_version=9),  # a version nobody asks for
+        served(3, bucket=5, assigned_release_id="r-2", assigned_latency_ms=None),
+        served(4, bucket=5, request_id=request_id(4, NOW - timedelta(hours=4))),  # before the hours asked for
+    ]
+    world(outcomes, bucket).count_object(created(bucket.put("served/a", lines)))
+    found = outcomes.outcomes_since(["r-1", "r-2", "r-3"], [7, 8], NOW - timedelta(hours=2), NOW)
+    assert {release: sorted(by_bucket) for release, by_bucket in found.items()} == {"r-1": [5], "r-2": [5], "r-3": []}
+    assert found["r-1"][5] == {"requests": 2, "latency_le_12": 2, "latency_ms_sum": 25}
+    assert found["r-2"][5] == {"requests": 1, "errors": 1, "latency_le_inf": 1, "latency_ms_sum": 12.5}
 
 
 def test_a_log_object_goes_from_the_bucket_to_rows_and_its_bad_line_to_the_queue(
@@ -101,7 +119,7 @@ def test_a_log_object_goes_from_the_bucket_to_rows_and_its_bad_line_to_the_queue
     w = AggregateWorld(SETTINGS, s3, outcomes, DeadLetters(sqs, queue), lambda: NOW)
     assert w.count_object(event) == {"counted": 1, "dead": 1, "duplicates": 0}
     assert w.count_object(event) == {"skipped": 1}
-    assert outcomes.rows("r-1", HOUR)[Row("r-1", HOUR, 0)]["requests"] == 1
+    assert outcomes.rows("r-1", 7, HOUR)[Row("r-1", 7, HOUR, 0)]["requests"] == 1
     (message,) = sqs.receive_message(QueueUrl=queue)["Messages"]
     letter = json.loads(message["Body"])
     assert (letter["where"], letter["line"]) == (f"s3://{name}/served/a:2", "not json")

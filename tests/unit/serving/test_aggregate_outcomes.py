@@ -22,6 +22,7 @@ from understudy.settings import AggregateOutcomesSettings
 
 SETTINGS = AggregateOutcomesSettings(outcomes_table="outcomes", dead_letter_queue_url="https://queue")
 HOUR = "2026-03-01T04"
+WINDOW = timedelta(hours=24)
 
 
 def world(bucket: Bucket, outcomes: MemoryOutcomes, letters: Letters | None = None) -> AggregateWorld:
@@ -36,25 +37,38 @@ def count(lines: Iterable[Mapping[str, Any] | str], key: str = "served/a", **how
     return outcomes
 
 
-def test_a_request_counts_for_the_release_it_was_assigned_to() -> None:
-    lines = [served(0), served(3, error="ranker: down", assigned_release_id="r-2"), served(6, degraded=["index"])]
-    rows = count(lines).rows
-    assert rows[Row("r-1", HOUR, 0)] == {"requests": 2, "latency_le_15": 2, "latency_ms_sum": 25.0, "degraded": 1}
-    assert rows[Row("r-2", HOUR, 0)] == {"requests": 1, "latency_le_15": 1, "latency_ms_sum": 12.5, "errors": 1}
+def test_a_request_counts_for_the_release_and_the_version_of_traffic_it_was_assigned_by() -> None:
+    failed = served(3, error="ranker: down", assigned_release_id="r-2", assigned_latency_ms=None)
+    rows = count([served(0), failed, served(6, degraded=["index"]), served(9, traffic_version=8)]).rows
+    plain = {"requests": 1, "latency_le_12": 1, "latency_ms_sum": 12.5}
+    assert rows == {
+        Row("r-1", 7, HOUR, 0): {"requests": 2, "latency_le_12": 2, "latency_ms_sum": 25.0, "degraded": 1},
+        Row("r-2", 7, HOUR, 0): {"requests": 1, "latency_le_inf": 1, "latency_ms_sum": 12.5, "errors": 1},
+        Row("r-1", 8, HOUR, 0): plain,
+    }
 
 
 def test_a_click_belongs_to_request_and_item() -> None:
     lines = [feedback(0, "click", "i-1", copy) for copy in range(3)] + [feedback(0, "click", "i-2")]
-    assert count(lines, "feedback/a").rows == {Row("r-1", HOUR, 0): {"clicks": 2}}
+    assert count(lines, "feedback/a").rows == {Row("r-1", 7, HOUR, 0): {"clicks": 2}}
 
 
-def test_feedback_counts_in_the_hour_of_its_request_and_says_when_it_was_late() -> None:
+def test_feedback_counts_in_the_hour_of_its_request_and_after_the_window_as_late_only() -> None:
     at = NOW - timedelta(hours=25)
     late = feedback(0, "click", "i-1", request_id=request_id(0, at))
-    on_time = feedback(0, "like", "i-1", request_id=request_id(0, NOW - timedelta(hours=24)))
+    on_time = feedback(0, "like", "i-1", request_id=request_id(0, NOW - WINDOW))
     rows = count([late, on_time], "feedback/a").rows
-    assert rows[Row("r-1", "2026-02-28T05", 0)] == {"clicks": 1, "late": 1}
-    assert rows[Row("r-1", "2026-02-28T06", 0)] == {"likes": 1}
+    assert rows[Row("r-1", 7, "2026-02-28T05", 0)] == {"late_clicks": 1}
+    assert rows[Row("r-1", 7, "2026-02-28T06", 0)] == {"likes": 1}
+
+
+@pytest.mark.parametrize("late_first", [True, False])
+def test_a_click_in_time_counts_whether_its_late_copy_came_before_or_after_it(late_first: bool) -> None:
+    at = NOW - timedelta(hours=25)
+    in_time = feedback(0, "click", "i-1", request_id=request_id(0, at), known_at=at.isoformat())
+    late = feedback(0, "click", "i-1", request_id=request_id(0, at))
+    lines = [late, in_time] if late_first else [in_time, late]
+    assert count(lines, "feedback/a").rows == {Row("r-1", 7, "2026-02-28T05", 0): {"clicks": 1, "late_clicks": 1}}
 
 
 @pytest.mark.parametrize(
@@ -93,10 +107,10 @@ def test_a_whole_batch_is_counted_and_an_unreadable_message_put_aside(monkeypatc
     monkeypatch.setattr(door, "world", lambda: world(bucket, outcomes, letters))
     for event in ("two_log_objects", "unreadable_message"):
         assert door.handler(golden(f"aggregate_outcomes/{event}"), CONTEXT) == {"batchItemFailures": []}
-    assert outcomes.rows[Row("r-1", HOUR, 0)] == {
+    assert outcomes.rows[Row("r-1", 7, HOUR, 0)] == {
         "requests": 1,
         "clicks": 1,
-        "latency_le_15": 1,
+        "latency_le_12": 1,
         "latency_ms_sum": 12.5,
     }
     assert len(letters.sent) == 1
@@ -112,14 +126,14 @@ def test_an_object_that_fails_is_delivered_again_and_costs_the_others_nothing(
     event = golden("aggregate_outcomes/two_log_objects")
     answer = door.handler(event, CONTEXT)
     assert answer == {"batchItemFailures": [{"itemIdentifier": event["Records"][0]["messageId"]}]}
-    assert outcomes.rows[Row("r-1", HOUR, 0)] == {"clicks": 1}
+    assert outcomes.rows[Row("r-1", 7, HOUR, 0)] == {"clicks": 1}
 
 
 def test_a_transaction_never_has_more_actions_than_dynamodb_takes() -> None:
     from understudy.contracts.outcomes import FeedbackLine
 
     lines = [feedback(n, "impression", f"i-{item}", bucket=n % 9) for n in range(40) for item in range(10)]
-    facts = [feedback_fact(FeedbackLine.model_validate(line), NOW) for line in lines]
+    facts = [feedback_fact(FeedbackLine.model_validate(line), NOW, WINDOW) for line in lines]
     made = list(packs(facts))
     assert sum(len(pack) for pack, _ in made) == 400
     assert all(len(pack) + len({fact.row for fact in pack}) <= MAX_ACTIONS for pack, _ in made)
@@ -130,7 +144,7 @@ def expected(lines: Iterable[Mapping[str, Any]]) -> dict[Row, dict[str, float]]:
     requests: dict[Row, set[str]] = defaultdict(set)
     touched: dict[Row, set[tuple[str, str, str]]] = defaultdict(set)
     for line in lines:
-        row = Row(line["assigned_release_id"], HOUR, line["bucket"])
+        row = Row(line["assigned_release_id"], line["traffic_version"], HOUR, line["bucket"])
         if "event_type" in line:
             touched[row].add((line["request_id"], line["event_type"], line["item_id"]))
         else:
@@ -139,7 +153,7 @@ def expected(lines: Iterable[Mapping[str, Any]]) -> dict[Row, dict[str, float]]:
     for row in requests.keys() | touched.keys():
         rows[row] = {}
         if n := len(requests[row]):
-            rows[row] |= {"requests": n, "latency_le_15": n, "latency_ms_sum": 12.5 * n}
+            rows[row] |= {"requests": n, "latency_le_12": n, "latency_ms_sum": 12.5 * n}
         for kind, name in (("click", "clicks"), ("impression", "impressions")):
             if n := sum(each[1] == kind for each in touched[row]):
                 rows[row][name] = n

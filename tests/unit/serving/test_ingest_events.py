@@ -30,6 +30,7 @@ SHOWN = Shown(
     assigned_release_id="r-2",
     arm="candidate",
     bucket=17,
+    traffic_version=7,
     issued_s=int(ISSUED.timestamp()),
     expires_s=int(ISSUED.timestamp()) + 604_800,
     marks=tuple(item_mark(REQUEST_ID, item) for item in ITEMS),
@@ -114,6 +115,7 @@ def test_a_click_becomes_a_canonical_event_with_the_tokens_knowledge(send: Any, 
             "assigned_release_id": "r-2",
             "arm": "candidate",
             "bucket": 17,
+            "traffic_version": 7,
         }
     ]
 

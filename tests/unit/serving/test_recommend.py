@@ -11,6 +11,7 @@ import pytest
 
 from support.doors import CONTEXT, golden, load_door
 from support.kitchen import GREEN, NOW, SETTINGS, Clock, Dependencies, traffic, world
+from understudy.domain.recommendation import RESERVE, SECOND_TRY
 from understudy.domain.tokens import verify
 from understudy.domain.traffic import bucket_of, user_hash
 
@@ -66,6 +67,9 @@ def test_the_served_list_says_what_was_shown_to_whom(ask: Any, deps: Dependencie
     assert record["propensities"] == [1.0] * 5
     assert (record["arm"], record["bucket"], record["user_id"]) == ("champion", bucket_of("salt", "u-1"), "u-1")
     assert set(record["latencies_ms"]) == {"features", "user_tower", "index", "ranker"}
+    assert record["traffic_version"] == 1
+    shown = verify(answer["recommendation_id"], b"key", user_id="u-1", now_s=NOW.timestamp())
+    assert (shown.traffic_version, shown.bucket) == (1, record["bucket"])
 
 
 def test_everything_in_a_request_is_of_one_release(ask: Any, deps: Dependencies) -> None:
@@ -150,6 +154,42 @@ def test_a_failed_candidate_is_run_again_whole_on_the_champion(
     metrics = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     (counted,) = [line for line in metrics if "AssignedErrors" in line]
     assert (counted["AssignedErrors"], counted["Release"], counted["Slot"]) == (1, "r-green", "green")
+
+
+FIRST_TRY_S = BUDGET_S * (1 - SECOND_TRY)
+MAY_END_S = {step: FIRST_TRY_S * (1 - RESERVE[step]) for step in ("user_tower", "index", "ranker")}
+
+
+@pytest.mark.parametrize("arm", ["champion", "candidate", "holdback"])
+@pytest.mark.parametrize("step", MAY_END_S)
+@pytest.mark.parametrize("late", [False, True])
+def test_a_release_fails_by_the_same_rule_in_every_arm(
+    ask: Any, deps: Dependencies, arm: str, step: str, late: bool
+) -> None:
+    """A champion, which has the whole budget, is measured as if it had a candidate's: else its arm would look better."""
+    on_stage = {"candidate": {"candidate": GREEN, "share_bp": 10_000}, "holdback": {"previous": GREEN}}.get(arm, {})
+    if arm == "holdback":
+        on_stage["holdback_bp"] = 10_000
+    started, before = deps.clock.now, list(MAY_END_S).index(step)
+    deps.takes[step] = MAY_END_S[step] - 0.001 * (1 + before) + (0.0005 if late else -0.0005)  # others take 1 ms each
+    status, answer = ask(body(), traffic(version=4, **on_stage))
+    (record,) = deps.served
+    assert (status, record["arm"], record["traffic_version"]) == (200, arm, 4)
+    assert (record["assigned_latency_ms"] is None) == late
+    if not late:
+        assert 0 < record["assigned_latency_ms"] <= (deps.clock.now - started) * 1000
+    if arm == "champion":
+        assert (answer["release_id"], answer["degraded"]) == ("r-blue", [])  # its users saw nothing of it
+
+
+def test_what_no_release_can_help_is_no_failure_of_it(ask: Any, deps: Dependencies) -> None:
+    deps.fails["features"] = "down"
+    ask(body())
+    assert deps.served[0]["degraded"] == ["features"]
+    assert deps.served[0]["assigned_latency_ms"] is not None
+    deps.fails = {"ranker": "down"}
+    ask(body())
+    assert deps.served[1]["assigned_latency_ms"] is None
 
 
 def test_a_holdback_user_stays_on_the_previous_release(ask: Any, deps: Dependencies) -> None:

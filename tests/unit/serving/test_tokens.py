@@ -21,6 +21,7 @@ SHOWN = Shown(
     assigned_release_id="r-2",
     arm="candidate",
     bucket=17,
+    traffic_version=7,
     issued_s=1_772_337_600,
     expires_s=1_772_337_600 + 600,
     marks=tuple(item_mark(REQUEST_ID, item) for item in ("i-1", "i-2", "i-3")),

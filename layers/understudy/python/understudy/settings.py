@@ -87,6 +87,7 @@ class AggregateOutcomesSettings(Settings):
     outcomes_table: str
     dead_letter_queue_url: str
     metrics_namespace: str = "Understudy"
+    click_window_hours: int = 24  # feedback known later than this after its request counts as late only
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

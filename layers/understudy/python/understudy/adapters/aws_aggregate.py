@@ -7,7 +7,7 @@ import io
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import ValidationError
@@ -37,7 +37,7 @@ class AggregateWorld:
         bucket, key = event.detail.bucket.name, event.detail.object.key
         name, now = f"{bucket}/{key}#{event.detail.object.etag}", self.now()
         made: Counter[str] = Counter()
-        reader = fact_reader(key)
+        reader = fact_reader(key, timedelta(hours=self.settings.click_window_hours))
         if reader is None or self.outcomes.is_done(name):
             return {"skipped": 1}
         body = self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
@@ -66,12 +66,12 @@ class AggregateWorld:
                 self.dead_letters.send(f"{where}:{number}", f"{problem.what}; expected {problem.expected}", text)
 
 
-def fact_reader(key: str) -> Callable[[bytes, datetime], Fact] | None:
+def fact_reader(key: str, window: timedelta) -> Callable[[bytes, datetime], Fact] | None:
     """How the lines of this object are read; None for objects of other logs."""
     if key.startswith("served/"):
         return lambda line, now: served_fact(ServedLine.model_validate_json(line), now)
     if key.startswith("feedback/"):
-        return lambda line, now: feedback_fact(FeedbackLine.model_validate_json(line), now)
+        return lambda line, now: feedback_fact(FeedbackLine.model_validate_json(line), now, window)
     return None
 
 

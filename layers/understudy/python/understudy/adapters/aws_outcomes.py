@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from itertools import product
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from understudy.adapters.aws_items import to_item
-from understudy.domain.outcomes import MARKERS_KEPT, Fact, Row, sums
+from understudy.adapters.aws_items import from_item, to_item
+from understudy.domain.outcomes import MARKERS_KEPT, Fact, Row, hours_between, partition, sums
 from understudy.errors import NotReady
 
 ATTEMPTS = 8  # of a transaction that others' writes or throttling cancelled: about 5 s in all
@@ -22,7 +23,7 @@ MAX_DEAD_LINE = 2048  # characters of a bad line that go with its reason
 
 
 class DynamoOutcomes:
-    """`OutcomeStore`: markers and rows in one transaction."""
+    """`OutcomeStore` and `OutcomeReader`: markers and rows in one transaction."""
 
     def __init__(self, client: Any, table: str, sleep: Callable[[float], None] = time.sleep) -> None:
         self._client, self._table, self._sleep = client, table, sleep
@@ -56,21 +57,29 @@ class DynamoOutcomes:
         item = to_item({"pk": "objects", "sk": log_object, "done_at": now.isoformat()})
         self._client.put_item(TableName=self._table, Item=item)
 
-    def rows(self, release_id: str, hour: str) -> dict[Row, dict[str, float]]:
-        """Every bucket of one release and hour."""
-        from understudy.adapters.aws_items import from_item
-
+    def rows(self, release_id: str, version: int, hour: str) -> dict[Row, dict[str, float]]:
         found: dict[Row, dict[str, float]] = {}
         pages = self._client.get_paginator("query").paginate(
             TableName=self._table,
             KeyConditionExpression="pk = :pk",
-            ExpressionAttributeValues=to_item({":pk": f"{release_id}#{hour}"}),
+            ExpressionAttributeValues=to_item({":pk": partition(release_id, version, hour)}),
             ConsistentRead=True,
         )
         for page in pages:
             for item in map(from_item, page["Items"]):
                 counts = {name: value for name, value in item.items() if name not in ("pk", "sk")}
-                found[Row(release_id, hour, int(item["sk"]))] = counts
+                found[Row(release_id, version, hour, int(item["sk"]))] = counts
+        return found
+
+    def outcomes_since(
+        self, release_ids: Sequence[str], versions: Sequence[int], since: datetime, until: datetime
+    ) -> dict[str, dict[int, dict[str, float]]]:
+        found: dict[str, dict[int, dict[str, float]]] = {release_id: {} for release_id in release_ids}
+        for release_id, version, hour in product(found, versions, hours_between(since, until)):
+            for row, counts in self.rows(release_id, version, hour).items():
+                known = found[release_id].setdefault(row.bucket, {})
+                for name, value in counts.items():
+                    known[name] = known.get(name, 0) + value
         return found
 
     def _actions(self, facts: list[Fact], now: datetime) -> list[dict[str, Any]]:

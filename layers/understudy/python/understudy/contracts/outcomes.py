@@ -11,6 +11,7 @@ from understudy.contracts.traffic import ReleaseId
 
 RequestId = Annotated[str, StringConstraints(pattern=r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
 Bucket = Annotated[int, Field(ge=0, le=9999)]
+Milliseconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class _Line(BaseModel):
@@ -18,14 +19,15 @@ class _Line(BaseModel):
     request_id: RequestId
     assigned_release_id: ReleaseId
     bucket: Bucket
+    traffic_version: Annotated[int, Field(ge=1)]
 
 
 class ServedLine(_Line):
-    """A served-list record, as far as it is counted."""
+    """A served-list record, as far as it is counted. `assigned_latency_ms` is None where the assigned release failed."""
 
-    latency_ms: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    latency_ms: Milliseconds
+    assigned_latency_ms: Milliseconds | None
     degraded: list[str] = []
-    error: str | None = None
 
 
 class FeedbackLine(_Line):

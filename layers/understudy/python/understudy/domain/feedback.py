@@ -77,4 +77,5 @@ def canonical(event: FeedbackEvent, position: int, shown: Shown, user_id: str, n
         "assigned_release_id": shown.assigned_release_id,
         "arm": shown.arm,
         "bucket": shown.bucket,
+        "traffic_version": shown.traffic_version,
     }

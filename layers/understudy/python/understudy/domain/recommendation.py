@@ -90,10 +90,12 @@ class Rules:
 
 @dataclass(slots=True)
 class Trace:
-    """What happened on the way: degraded steps in order with their reason, milliseconds a step."""
+    """What happened on the way: degraded steps in order with their reason; milliseconds and end, by the deadline's
+    clock, of each step."""
 
     degraded: dict[str, str] = field(default_factory=dict)
     latency_ms: dict[str, float] = field(default_factory=dict)
+    ended: dict[str, float] = field(default_factory=dict)
 
     def failed(self, error: StepFailed) -> None:
         self.degraded[error.step] = error.why
@@ -206,4 +208,5 @@ def _timed(step: str, deadline: Deadline, trace: Trace, call: Callable[[float], 
     except StepFailed as error:
         raise StepFailed(step, error.why) from None  # by the step's name, whoever noticed
     finally:
-        trace.latency_ms[step] = round((deadline.clock() - started) * 1000, 2)
+        ended = trace.ended[step] = deadline.clock()
+        trace.latency_ms[step] = round((ended - started) * 1000, 2)

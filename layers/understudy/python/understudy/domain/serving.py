@@ -11,7 +11,7 @@ from understudy.contracts.release import ReleaseRecord
 from understudy.contracts.serving import RecommendRequest
 from understudy.contracts.traffic import Standing, Traffic
 from understudy.domain.diversity import Slate
-from understudy.domain.recommendation import SECOND_TRY, Ask, Deadline, Kitchen, Trace
+from understudy.domain.recommendation import RESERVE, SECOND_TRY, Ask, Deadline, Kitchen, Trace
 from understudy.domain.tokens import Shown, item_mark
 from understudy.domain.traffic import Assignment, assign, user_hash
 from understudy.errors import InvalidInput, StepFailed
@@ -19,18 +19,23 @@ from understudy.errors import InvalidInput, StepFailed
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """One answer: what was shown by which release, to whom as assigned, and how it went.
+    """One answer: what was shown by which release, to whom as assigned under which version of traffic, and how it went.
 
-    `assigned_error` is the reason for which the assigned release could not answer and the champion did.
+    `assigned_error` is the reason for which the assigned release could not answer and the champion did. `assigned_ms` is
+    how long the assigned release took for its whole answer, from the handler's start; None where it failed. A release
+    fails when one of its own steps did, or ended later than a first try may (docs/decisions/serving-assigned-latency.md):
+    one rule for all arms, so that they can be compared.
     """
 
     request: RecommendRequest
     request_id: str
     assignment: Assignment
+    traffic_version: int
     standing: Standing  # who answered
     slate: Slate
     trace: Trace
     at: datetime
+    assigned_ms: float | None
     assigned_error: str | None = None
 
     def token_fields(self, ttl_s: int) -> Shown:
@@ -42,6 +47,7 @@ class Served:
             assigned_release_id=self.assignment.standing.release,
             arm=self.assignment.arm,
             bucket=self.assignment.bucket,
+            traffic_version=self.traffic_version,
             issued_s=issued,
             expires_s=issued + ttl_s,
             marks=tuple(item_mark(self.request_id, item["item_id"]) for item in self.slate.items),
@@ -80,6 +86,7 @@ class Served:
             "slot": self.standing.slot,
             "arm": self.assignment.arm,
             "bucket": self.assignment.bucket,
+            "traffic_version": self.traffic_version,
             "items": [item["item_id"] for item in self.slate.items],
             "positions": list(places),
             "propensities": [self.slate.propensity_at(place) for place in places],
@@ -87,6 +94,7 @@ class Served:
             "degraded": list(self.trace.degraded),
             "error": self.assigned_error,
             "latency_ms": round(latency_ms, 2),
+            "assigned_latency_ms": None if self.assigned_ms is None else round(self.assigned_ms, 2),
             "latencies_ms": self.trace.latency_ms,
         }
 
@@ -120,7 +128,7 @@ def serve(
         return kitchen.slate(Ask(request, request_id, record, standing.slot, user, now), until, on)
 
     standing, assigned_error = assignment.standing, None
-    slate = Slate(())
+    slate, shared = Slate(()), set(trace.degraded)
     if standing != traffic.champion:
         slate, assigned_error = _first_try(ask, standing, deadline, trace)
         if assigned_error is not None:
@@ -137,7 +145,11 @@ def serve(
             ) from None
     if not slate.items:
         raise InvalidInput("no item may be shown", "fewer blocked items", code="nothing_to_recommend", status=404)
-    return Served(request, request_id, assignment, standing, slate, trace, now, assigned_error)
+    failed = assigned_error is not None or not shared.issuperset(trace.degraded) or _too_late(deadline, trace)
+    assigned_ms = None if failed else (deadline.budget_s - deadline.left()) * 1000
+    return Served(
+        request, request_id, assignment, traffic.version, standing, slate, trace, now, assigned_ms, assigned_error
+    )
 
 
 def _first_try(
@@ -153,6 +165,13 @@ def _first_try(
     if not tried.degraded:
         return slate, None
     return slate, "; ".join(f"{step}: {why}" for step, why in tried.degraded.items())
+
+
+def _too_late(deadline: Deadline, trace: Trace) -> bool:
+    """Whether a step of the release ended when a first try would have been given up. Features belong to no release."""
+    first = deadline.sooner(SECOND_TRY * deadline.budget_s)
+    ends = {step: first.ends - reserve * first.budget_s for step, reserve in RESERVE.items() if step != "features"}
+    return any(trace.ended[step] > end for step, end in ends.items() if step in trace.ended)
 
 
 def metrics_of(served: Served, latency_ms: float) -> dict[str, tuple[float, str]]:

@@ -39,6 +39,7 @@ class Shown:
     assigned_release_id: str
     arm: str
     bucket: int
+    traffic_version: int
     issued_s: int
     expires_s: int
     marks: tuple[str, ...]
@@ -92,13 +93,14 @@ def request_time_ms(request_id: str) -> int:
 
 def sign(shown: Shown, key: bytes) -> str:
     fields: Sequence[object] = (
-        1,
+        2,
         shown.request_id,
         shown.user_hash,
         shown.release_id,
         shown.assigned_release_id,
         shown.arm,
         shown.bucket,
+        shown.traffic_version,
         shown.issued_s,
         shown.expires_s,
         "".join(shown.marks),
@@ -137,12 +139,12 @@ def verify(token: str, key: bytes, *, user_id: str, now_s: float) -> Shown:
 
 def _read(payload: bytes) -> Shown:
     version, *rest = json.loads(payload)
-    if version != 1:
+    if version != 2:
         raise TokenRefused("malformed")
-    request_id, user, release, assigned, arm, bucket, issued, expires, marks, explored, propensity, drawn = rest
+    request_id, user, release, assigned, arm, bucket, traffic, issued, expires, marks, explored, *chances = rest
     each = tuple(marks[at : at + 8] for at in range(0, len(marks), 8))
     return Shown(
-        request_id, user, release, assigned, arm, bucket, issued, expires, each, tuple(explored), propensity, drawn
+        request_id, user, release, assigned, arm, bucket, traffic, issued, expires, each, tuple(explored), *chances
     )
 
 
