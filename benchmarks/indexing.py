@@ -1,8 +1,8 @@
 """How fast 100,000 documents of 64 numbers and ten features go into the item index, and what a search of them finds.
 
-Documents go over HTTP in chunks of 2,000 by one client, through the front door with its signature check, until a
-refresh has made the last one searchable. Then: the graph (`_forcemerge`), recall@100 without a filter and with one that
-keeps 15 %, latency of k = 200 with `_source`. The peer is a real OpenSearch, where OPENSEARCH_URL names one.
+Documents go over HTTP in chunks of 2,000 by one client, through the front door with its signature check; then refresh and
+`_forcemerge`, as index_items does, all in the rate. Then: recall@100 without a filter and with one that keeps 15 %,
+latency of k = 200 with `_source`. The peer is a real OpenSearch, where OPENSEARCH_URL names one.
 `python -m benchmarks.indexing --million` shows memory at a million documents, in place of the peer.
 """
 
@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import orjson
-import psutil
 import urllib3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -75,7 +74,7 @@ class Client:
             signed = AWSRequest(method=method, url=url, data=body, headers=headers)
             SigV4Auth(self._keys, "es", "us-east-1").add_auth(signed)
             headers = dict(signed.headers)
-        answer = self._pool.request(method, url, body=body, headers=headers, timeout=600)
+        answer = self._pool.request(method, url, body=body, headers=headers, timeout=3600)
         if answer.status >= 300:
             raise RuntimeError(f"{method} {path}: {answer.status} {answer.data[:300]!r}")
         return orjson.loads(answer.data) if answer.data else None
@@ -88,7 +87,16 @@ def measure() -> dict[str, Any]:
         ours = _on_embedded(Path(folder), catalogue)
     url = os.environ.get("OPENSEARCH_URL")
     peer = _run(Client(url, None), catalogue) if url else None
-    columns = ("documents_per_s", "graph_s", "recall", "recall_filtered", "p50_ms", "p99_ms", "took_p50_ms")
+    columns = (
+        "documents_per_s",
+        "written_per_s",
+        "graph_s",
+        "recall",
+        "recall_filtered",
+        "p50_ms",
+        "p99_ms",
+        "took_p50_ms",
+    )
     print(f"{'':10}" + "".join(f"{name:>17}" for name in columns))  # noqa: T201 - the benchmark's table
     for name, row in (("embedded", ours), ("real", peer)):
         if row is not None:
@@ -106,11 +114,11 @@ def measure() -> dict[str, Any]:
 
 
 def million() -> dict[str, Any]:
-    """Resident memory of the account's process with a million documents indexed, in its graph, and searched."""
+    """Most resident memory that the account's process ever had: a million documents indexed, in their graph, searched."""
     with tempfile.TemporaryDirectory() as folder:
         row = _on_embedded(Path(folder), Catalogue(1_000_000))
     print(row)  # noqa: T201
-    gib = round(row["resident_gib"], 2)
+    gib = round(row["peak_gib"], 2)
     return {"value": gib, "unit": "GiB", "peer": None, "ratio": None, "goal": GOAL_GIB, "holds": gib <= GOAL_GIB}
 
 
@@ -123,10 +131,16 @@ def _on_embedded(folder: Path, catalogue: Catalogue) -> dict[str, float]:
         operator = Identities(folder).operator
         keys = Credentials(operator.access_key_id, operator.secret_access_key)
         row = _run(Client(f"{endpoint.url}/opensearch/benchmark", keys), catalogue)
-        row["resident_gib"] = psutil.Process(endpoint.pid).memory_info().rss / 2**30
+        row["peak_gib"] = _peak_gib(endpoint.pid)
         return row
     finally:
         lifecycle.down(folder)
+
+
+def _peak_gib(pid: int) -> float:
+    """VmHWM, as the kernel kept it; mapped files that are in memory count."""
+    (line,) = (line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM:"))
+    return int(line.split()[1]) / 2**20
 
 
 def _run(client: Client, catalogue: Catalogue) -> dict[str, float]:
@@ -145,7 +159,9 @@ def _run(client: Client, catalogue: Catalogue) -> dict[str, float]:
         began = time.perf_counter()
         client("POST", f"/{INDEX}/_forcemerge?max_num_segments=1")
         graph_s = time.perf_counter() - began
-        return {"documents_per_s": len(catalogue.vectors) / spent, "graph_s": graph_s, **_search(client, catalogue)}
+        count = len(catalogue.vectors)
+        rates = {"documents_per_s": count / (spent + graph_s), "written_per_s": count / spent, "graph_s": graph_s}
+        return {**rates, **_search(client, catalogue)}
     finally:
         client("DELETE", f"/{INDEX}")
 

@@ -18,7 +18,7 @@ from local_account.opensearch.mapping import VectorField
 
 faiss: Any = _faiss  # its stubs know half of what its swig wrapper has
 
-GRAPH_FROM = 50_000  # rows; below, exact search takes about a millisecond and finds everything
+GRAPH_FROM = 120_000  # rows; below, exact search is as quick as the graph's beam (about 2 ms) and finds everything
 _CHUNK = 512  # rows added between two looks at whether a search or a stop waits
 _ROWS_PER_BEAM = 16  # an exact search over this many rows costs what one place of the beam does (measured)
 
@@ -34,7 +34,6 @@ class Graph:
         self._building = False
         self._turn = threading.Condition()
         self._one_builder = threading.Lock()
-        self._forced = 0  # builders somebody waits for; the one behind the writes gives way to them
         self._closed = threading.Event()
 
     @property
@@ -58,8 +57,10 @@ class Graph:
         else:
             self._file.unlink()
 
-    def build(self, matrix: np.ndarray, stopping: threading.Event, *, threads: int = 1, forced: bool = False) -> None:
+    def build(self, matrix: np.ndarray, stopping: threading.Event, *, wait: bool = False) -> None:
         """Add the rows it lacks and keep the graph on disk; nothing where exact search is quick enough.
+
+        One thread: on few cores, faiss's threads wait for each other longer than they work (docs/decisions).
 
         Parameters
         ----------
@@ -67,24 +68,16 @@ class Graph:
             Its first rows are the ones the graph holds already.
         stopping : Event
             Ends the build between two chunks, as `close` does; nothing is written then.
-        threads : int
-            Of faiss.
-        forced : bool
-            Return when all rows are in: a builder at work gives way, and this one goes on where it stopped. Without it,
-            a build that meets another leaves it the work.
+        wait : bool
+            Return when all rows are in: after a build that is at work, this one adds what that one did not know of.
+            Without it, a build that meets another leaves it the work.
         """
-        if len(matrix) < GRAPH_FROM:
-            return
-        with self._turn:
-            self._forced += forced
-        if not self._one_builder.acquire(blocking=forced):
+        if len(matrix) < GRAPH_FROM or not self._one_builder.acquire(blocking=wait):
             return
         try:
-            if self._add(matrix, stopping, threads, forced) and self._kept < self.size:
+            if self._add(matrix, stopping) and self._kept < self.size:
                 self._keep()
         finally:
-            with self._turn:
-                self._forced -= forced
             self._one_builder.release()
 
     def close(self) -> None:
@@ -97,11 +90,11 @@ class Graph:
     def _part(self) -> Path:
         return self._file.with_suffix(".part")
 
-    def _add(self, matrix: np.ndarray, stopping: threading.Event, threads: int, forced: bool) -> bool:
+    def _add(self, matrix: np.ndarray, stopping: threading.Event) -> bool:
         """Whether all rows are in now."""
-        faiss.omp_set_num_threads(threads)
+        faiss.omp_set_num_threads(1)
         for start in range(self.size, len(matrix), _CHUNK):
-            if stopping.is_set() or self._closed.is_set() or (self._forced and not forced):
+            if stopping.is_set() or self._closed.is_set():
                 return False
             if self._index is None:
                 self._index = faiss.IndexHNSWFlat(self._field.dimension, self._field.m, faiss.METRIC_INNER_PRODUCT)

@@ -140,10 +140,10 @@ class Index:
         """Rows that have a vector."""
         return self._present.view(n)
 
-    def build_graph(self, stopping: threading.Event, *, threads: int = 1, forced: bool = False) -> None:
-        """Bring the graph up to what is searchable; `forced` returns when it is, whoever builds meanwhile."""
+    def build_graph(self, stopping: threading.Event, *, wait: bool = False) -> None:
+        """Bring the graph up to what is searchable; with `wait` it is when this returns, whoever builds meanwhile."""
         if self.graph is not None:
-            self.graph.build(self.view.matrix, stopping, threads=threads, forced=forced)
+            self.graph.build(self.view.matrix, stopping, wait=wait)
 
     def size(self) -> int:
         return self._storage.size()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from local_account.opensearch.errors import illegal_argument
@@ -25,7 +24,7 @@ def _finish_graph(api: Api, at: dict[str, str], _query: dict[str, str], _body: b
     """Both wait until every searchable row is in the graph, so that what follows meets the index as it will serve."""
     for index in api.cluster.resolve(at.get("index", "*")):
         index.refresh()
-        index.build_graph(api.stopping, threads=os.cpu_count() or 1, forced=True)
+        index.build_graph(api.stopping, wait=True)
     return {"_shards": SHARDS}
 
 

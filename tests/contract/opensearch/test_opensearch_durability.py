@@ -82,7 +82,7 @@ index = Index("c", json.loads(sys.argv[1]), Path(sys.argv[2]))
 print("loaded", index.graph.size, flush=True)
 while True:
     index.graph._kept = 0
-    index.build_graph(threading.Event(), forced=True)
+    index.build_graph(threading.Event(), wait=True)
 """
 
 

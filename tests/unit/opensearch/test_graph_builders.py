@@ -61,7 +61,7 @@ def test_builders_that_come_together_build_one_graph_and_none_of_them_fails(inde
 
     def build(number: int) -> None:
         start.wait()
-        index.build_graph(NEVER, forced=number % 2 == 1)
+        index.build_graph(NEVER, wait=number % 2 == 1)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(build, range(8)))
@@ -69,34 +69,32 @@ def test_builders_that_come_together_build_one_graph_and_none_of_them_fails(inde
     assert faiss.read_index(str(index.graph._file)).ntotal == N  # type: ignore[union-attr]
 
 
-def test_a_forced_build_takes_over_from_the_one_behind_the_writes(
+def test_a_forced_build_joins_the_one_behind_the_writes_and_adds_what_that_one_did_not_know_of(
     index: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The one behind the writes stops at its next chunk; the forced one goes on from there and answers when all is in."""
     at_work, go_on = threading.Event(), threading.Event()
-    monkeypatch.setattr(graph_module, "_CHUNK", 100)
     add = faiss.IndexHNSWFlat.add
 
-    def slow_add(self: faiss.IndexHNSWFlat, rows: np.ndarray) -> None:
+    def held_add(self: faiss.IndexHNSWFlat, rows: np.ndarray) -> None:
+        at_work.set()
+        assert go_on.wait(10)
         add(self, rows)
-        if threading.current_thread().name == "behind":
-            at_work.set()
-            assert go_on.wait(10)
 
-    monkeypatch.setattr(faiss.IndexHNSWFlat, "add", slow_add)
-    behind = threading.Thread(target=index.build_graph, args=(NEVER,), name="behind")
+    monkeypatch.setattr(faiss.IndexHNSWFlat, "add", held_add)
+    write(index, 0, 10)
+    behind = threading.Thread(target=index.build_graph, args=(NEVER,))
     behind.start()
     assert at_work.wait(10)
-    forced = threading.Thread(target=index.build_graph, args=(NEVER,), kwargs={"threads": 2, "forced": True})
+    write(index, 10, 20)
+    forced = threading.Thread(target=index.build_graph, args=(NEVER,), kwargs={"wait": True})
     forced.start()
-    while not index.graph._forced:  # type: ignore[union-attr]
-        threading.Event().wait(0.001)
+    index.build_graph(NEVER)  # a third, for which nobody waits, leaves them the work and returns at once
+    assert forced.is_alive()
     go_on.set()
-    behind.join(10)
-    assert size(index) < N or not forced.is_alive()
     forced.join(10)
-    assert (behind.is_alive(), forced.is_alive(), size(index)) == (False, False, N)
-    assert nearest(index, 7) == int(np.argmax(VECTORS @ VECTORS[7]))
+    behind.join(10)
+    assert size(index) == index.view.n == N + 20
+    assert faiss.read_index(str(index.graph._file)).ntotal == N + 20  # type: ignore[union-attr]
 
 
 def test_an_index_that_is_closed_ends_its_builder_and_takes_no_other(index: Index, tmp_path: Path) -> None:
@@ -105,7 +103,7 @@ def test_an_index_that_is_closed_ends_its_builder_and_takes_no_other(index: Inde
     index.close()
     for file in tmp_path.iterdir():
         file.unlink()
-    index.build_graph(NEVER, forced=True)
+    index.build_graph(NEVER, wait=True)
     builder.join(10)
     assert not builder.is_alive()
     assert list(tmp_path.iterdir()) == []
