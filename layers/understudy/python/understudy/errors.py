@@ -11,6 +11,7 @@ UnderstudyError
 │   ├── ReleaseExists       the release id is taken by other contents
 │   └── ReleaseMoved        another writer moved the release's status first
 ├── StatusNotAllowed        no release goes from this status to that one
+├── BadEvidence             the judge was given counts or a policy that cannot be
 └── NotReady                a dependency has not come up yet; try again
 """
 
@@ -85,6 +86,12 @@ class StatusNotAllowed(UnderstudyError):
             f"release {release_id} is {status} and may become {' or '.join(allowed) or 'nothing else'}, not {wanted}"
         )
         self.release_id, self.status, self.wanted = release_id, status, wanted
+
+
+class BadEvidence(UnderstudyError):
+    def __init__(self, what: str, expected: str) -> None:
+        super().__init__(f"{what}; expected {expected}")
+        self.what, self.expected = what, expected
 
 
 class NotReady(UnderstudyError):
