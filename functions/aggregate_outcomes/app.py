@@ -1,4 +1,4 @@
-"""A log object landed in the lake: add its lines to the outcomes of release, traffic version, hour and bucket, once each.
+"""A log object landed: add its lines to the outcomes of release, traffic version, hour and bucket, each once.
 
 In   SQS batch of EventBridge `Object Created` of S3   events/aggregate_outcomes/*.json
 Out  {"batchItemFailures": [{"itemIdentifier"}]}   what shall be delivered again

@@ -115,6 +115,16 @@ class MemoryOutcomes:
 
 
 @dataclass
+class MemoryShown:
+    """Sketches by (partition, log object)."""
+
+    sketches: dict[tuple[str, str], bytes] = field(default_factory=dict)
+
+    def put(self, sketches: Mapping[str, bytearray], log_object: str, now: datetime) -> None:
+        self.sketches |= {(rows, log_object): bytes(sketch) for rows, sketch in sketches.items()}
+
+
+@dataclass
 class Letters:
     """A dead-letter queue."""
 

@@ -15,8 +15,10 @@ import pytest
 
 from support.outcome_logs import NOW, Bucket, Letters, created, feedback, request_id, served
 from understudy.adapters.aws_aggregate import AggregateWorld
+from understudy.adapters.aws_coverage import DynamoShown
 from understudy.adapters.aws_outcomes import DeadLetters, DynamoOutcomes
 from understudy.contracts.outcomes import FeedbackLine
+from understudy.domain.coverage import EMPTY, by_group, curve
 from understudy.domain.outcomes import Row, feedback_fact
 from understudy.settings import AggregateOutcomesSettings
 
@@ -48,7 +50,11 @@ def outcomes(request: pytest.FixtureRequest) -> Iterator[DynamoOutcomes]:
 
 def world(outcomes: DynamoOutcomes, bucket: Bucket) -> AggregateWorld:
     letters: Any = Letters()
-    return AggregateWorld(SETTINGS, bucket, outcomes, letters, lambda: NOW)
+    return AggregateWorld(SETTINGS, bucket, outcomes, shown_beside(outcomes), letters, lambda: NOW)
+
+
+def shown_beside(outcomes: DynamoOutcomes) -> DynamoShown:
+    return DynamoShown(outcomes.client, outcomes.table)
 
 
 def test_the_same_lines_in_any_object_count_once(outcomes: DynamoOutcomes) -> None:
@@ -106,6 +112,21 @@ def test_a_reader_gets_sums_by_release_and_bucket_of_the_versions_and_hours_it_n
     assert found["r-2"][5] == {"requests": 1, "errors": 1, "latency_le_inf": 1, "latency_ms_sum": 12.5}
 
 
+def test_what_was_shown_is_kept_by_release_and_version_and_counted_once(outcomes: DynamoOutcomes) -> None:
+    bucket, shown = Bucket(), shown_beside(outcomes)
+    lines = [served(n, bucket=n, items=[f"i-{n % 300}-{place}" for place in range(3)]) for n in range(600)]
+    lines.append(served(600, bucket=0, traffic_version=8, items=["later"]))
+    lines.append(served(601, bucket=0, assigned_release_id="r-2", assigned_latency_ms=None, items=["the champion's"]))
+    keys = [bucket.put(f"served/{part}", lines[part::2]) for part in range(2)]
+    for key in [*keys, *keys]:
+        world(outcomes, bucket).count_object(created(key))
+    found = shown.since(["r-1", "r-2"], [7], NOW - timedelta(hours=2), NOW)
+    by_bucket = outcomes.outcomes_since(["r-1"], [7], NOW - timedelta(hours=2), NOW)["r-1"]
+    requests = {place: counts["requests"] for place, counts in by_bucket.items()}
+    assert curve(found["r-1"], by_group(requests))[-1] == (600, pytest.approx(900, rel=0.2))
+    assert found["r-2"] == EMPTY  # what a failed release's users saw was not its doing
+
+
 def test_a_log_object_goes_from_the_bucket_to_rows_and_its_bad_line_to_the_queue(
     account: Any, outcomes: DynamoOutcomes
 ) -> None:
@@ -116,7 +137,7 @@ def test_a_log_object_goes_from_the_bucket_to_rows_and_its_bad_line_to_the_queue
     queue = sqs.create_queue(QueueName=name)["QueueUrl"]
     event = created("served/a").model_copy(deep=True)
     event.detail.bucket.name = name
-    w = AggregateWorld(SETTINGS, s3, outcomes, DeadLetters(sqs, queue), lambda: NOW)
+    w = AggregateWorld(SETTINGS, s3, outcomes, shown_beside(outcomes), DeadLetters(sqs, queue), lambda: NOW)
     assert w.count_object(event) == {"counted": 1, "dead": 1, "duplicates": 0}
     assert w.count_object(event) == {"skipped": 1}
     assert outcomes.rows("r-1", 7, HOUR)[Row("r-1", 7, HOUR, 0)]["requests"] == 1

@@ -14,7 +14,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.doors import CONTEXT, golden, load_door
-from support.outcome_logs import NOW, Bucket, Crash, Letters, MemoryOutcomes, created, feedback, request_id, served
+from support.outcome_logs import (
+    NOW,
+    Bucket,
+    Crash,
+    Letters,
+    MemoryOutcomes,
+    MemoryShown,
+    created,
+    feedback,
+    request_id,
+    served,
+)
 from support.soak import examples
 from understudy.adapters.aws_aggregate import AggregateWorld
 from understudy.domain.outcomes import MAX_ACTIONS, MAX_AGE, Row, feedback_fact, packs
@@ -27,7 +38,8 @@ WINDOW = timedelta(hours=24)
 
 def world(bucket: Bucket, outcomes: MemoryOutcomes, letters: Letters | None = None) -> AggregateWorld:
     dead_letters: Any = letters or Letters()
-    return AggregateWorld(SETTINGS, bucket, outcomes, dead_letters, lambda: NOW)
+    shown: Any = MemoryShown()
+    return AggregateWorld(SETTINGS, bucket, outcomes, shown, dead_letters, lambda: NOW)
 
 
 def count(lines: Iterable[Mapping[str, Any] | str], key: str = "served/a", **how: Any) -> MemoryOutcomes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,9 +13,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from understudy.adapters.aws import client
+from understudy.adapters.aws_coverage import DynamoShown, sketches_of
 from understudy.adapters.aws_outcomes import DeadLetters, DynamoOutcomes
 from understudy.contracts.outcomes import FeedbackLine, ObjectCreated, ServedLine
 from understudy.contracts.serving import as_invalid_input
+from understudy.domain.coverage import EMPTY
 from understudy.domain.outcomes import Fact, OutcomeStore, TooOld, feedback_fact, packs, served_fact
 from understudy.observability import count
 from understudy.settings import AggregateOutcomesSettings
@@ -29,6 +31,7 @@ class AggregateWorld:
     settings: AggregateOutcomesSettings
     s3: Any
     outcomes: OutcomeStore
+    shown: DynamoShown
     dead_letters: DeadLetters
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
@@ -41,10 +44,13 @@ class AggregateWorld:
         if reader is None or self.outcomes.is_done(name):
             return {"skipped": 1}
         body = self.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        sketches: defaultdict[str, bytearray] = defaultdict(lambda: bytearray(EMPTY))
         for facts, duplicates in packs(self._facts(body, f"s3://{bucket}/{key}", reader, now, made)):
+            sketches_of(facts, sketches)
             again = self.outcomes.add(facts, now)
             made["counted"] += len(facts) - len(again)
             made["duplicates"] += duplicates + len(again)
+        self.shown.put(sketches, name, now)
         self.outcomes.mark_done(name, now)
         metrics = {f"Lines{what.title()}": (float(lines), "Count") for what, lines in made.items()}
         if metrics:
@@ -93,9 +99,11 @@ def lines_of(body: bytes) -> Iterator[bytes]:
 
 
 def aggregate_world(settings: AggregateOutcomesSettings) -> AggregateWorld:
+    dynamodb = client("dynamodb")
     return AggregateWorld(
         settings,
         client("s3", timeout_s=20),
-        DynamoOutcomes(client("dynamodb"), settings.outcomes_table),
+        DynamoOutcomes(dynamodb, settings.outcomes_table),
+        DynamoShown(dynamodb, settings.outcomes_table),
         DeadLetters(client("sqs"), settings.dead_letter_queue_url),
     )

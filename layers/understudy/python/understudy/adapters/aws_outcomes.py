@@ -26,7 +26,7 @@ class DynamoOutcomes:
     """`OutcomeStore` and `OutcomeReader`: markers and rows in one transaction."""
 
     def __init__(self, client: Any, table: str, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._client, self._table, self._sleep = client, table, sleep
+        self.client, self.table, self._sleep = client, table, sleep
         self._rng = random.SystemRandom()
 
     def add(self, facts: list[Fact], now: datetime) -> list[Fact]:
@@ -36,7 +36,7 @@ class DynamoOutcomes:
             if not fresh:
                 return duplicates
             try:
-                self._client.transact_write_items(TransactItems=self._actions(fresh, now))
+                self.client.transact_write_items(TransactItems=self._actions(fresh, now))
                 return duplicates
             except ClientError as error:
                 reasons = _reasons(error)
@@ -47,20 +47,20 @@ class DynamoOutcomes:
                     continue
                 self._sleep(min(FIRST_PAUSE_S * 2**attempt, LONGEST_PAUSE_S) * self._rng.random())
         if fresh:
-            raise NotReady(f"table {self._table}, after {ATTEMPTS} attempts at one transaction,")
+            raise NotReady(f"table {self.table}, after {ATTEMPTS} attempts at one transaction,")
         return duplicates
 
     def is_done(self, log_object: str) -> bool:
-        return "Item" in self._client.get_item(TableName=self._table, Key=to_item({"pk": "objects", "sk": log_object}))
+        return "Item" in self.client.get_item(TableName=self.table, Key=to_item({"pk": "objects", "sk": log_object}))
 
     def mark_done(self, log_object: str, now: datetime) -> None:
         item = to_item({"pk": "objects", "sk": log_object, "done_at": now.isoformat()})
-        self._client.put_item(TableName=self._table, Item=item)
+        self.client.put_item(TableName=self.table, Item=item)
 
     def rows(self, release_id: str, version: int, hour: str) -> dict[Row, dict[str, float]]:
         found: dict[Row, dict[str, float]] = {}
-        pages = self._client.get_paginator("query").paginate(
-            TableName=self._table,
+        pages = self.client.get_paginator("query").paginate(
+            TableName=self.table,
             KeyConditionExpression="pk = :pk",
             ExpressionAttributeValues=to_item({":pk": partition(release_id, version, hour)}),
             ConsistentRead=True,
@@ -88,7 +88,7 @@ class DynamoOutcomes:
         markers = [
             {
                 "Put": {
-                    "TableName": self._table,
+                    "TableName": self.table,
                     "Item": to_item({"pk": fact.marker[0], "sk": fact.marker[1], "expires_at": expires}),
                     "ConditionExpression": "attribute_not_exists(pk)",
                 }
@@ -103,7 +103,7 @@ class DynamoOutcomes:
         values = {f":v{place}": value for place, value in enumerate(adds.values())}
         return {
             "Update": {
-                "TableName": self._table,
+                "TableName": self.table,
                 "Key": to_item({"pk": pk, "sk": sk}),
                 "UpdateExpression": "ADD " + ", ".join(f"#n{place} :v{place}" for place in range(len(adds))),
                 "ExpressionAttributeNames": names,

@@ -25,6 +25,8 @@ class _Line(BaseModel):
 class ServedLine(_Line):
     """A served-list record, as far as it is counted. `assigned_latency_ms` is None where the assigned release failed."""
 
+    release_id: ReleaseId
+    items: Annotated[list[Id], Field(max_length=100)]
     latency_ms: Milliseconds
     assigned_latency_ms: Milliseconds | None
     degraded: list[str] = []

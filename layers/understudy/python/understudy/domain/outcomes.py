@@ -58,6 +58,7 @@ class Fact:
     marker: tuple[str, str]  # (request, what), written once
     row: Row
     adds: Mapping[str, float]
+    shown: tuple[str, ...] = ()  # items, for the release's coverage
 
 
 class TooOld(Exception):
@@ -108,7 +109,8 @@ def served_fact(line: ServedLine, now: datetime) -> Fact:
         adds["errors"] = 1
     if line.degraded:
         adds["degraded"] = 1
-    return Fact((f"seen#{line.request_id}", "served"), _row(line, now), adds)
+    shown = tuple(line.items) if line.release_id == line.assigned_release_id else ()
+    return Fact((f"seen#{line.request_id}", "served"), _row(line, now), adds, shown)
 
 
 def feedback_fact(line: FeedbackLine, now: datetime, window: timedelta) -> Fact:
