@@ -108,9 +108,10 @@ def upload_file(s3: Any, path: Path, uri: str) -> None:
 def upload_folder(s3: Any, folder: Path, uri: str) -> int:
     """Every regular file below a folder, to the same names below the URI; how many there were.
 
-    `manifest.json` goes last: a reader who finds it finds all it names.
+    A manifest (`manifest.json`, or `manifest-<host>.json` where hosts share the work) goes last: a reader who finds it
+    finds all it names.
     """
-    files = sorted(regular_files(folder), key=lambda path: (path.name == "manifest.json", path))
+    files = sorted(regular_files(folder), key=lambda path: (path.match("manifest*.json"), path))
     for path in files:
         upload_file(s3, path, f"{uri.rstrip('/')}/{path.relative_to(folder).as_posix()}")
     return len(files)

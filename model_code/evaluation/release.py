@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 from evaluation.containers import ask
 from features.archive import open_model
 from features.job import JobFailed
-from features.manifest import read_manifest
+from features.shards import read_shards
 
 USERS_A_REQUEST = 1000
 ROWS_A_REQUEST = 5000
@@ -92,13 +92,13 @@ def open_release(two_tower: Path, ranker: Path, vectors: Path, scratch: Path) ->
         open_model(folder, scratch / name) for folder, name in ((two_tower, "two_tower"), (ranker, "ranker"))
     )
     tower_manifest, ranker_manifest = (_manifest(*pair) for pair in ((towers, "two_tower"), (ranks, "ranker")))
-    facts = read_manifest(vectors, "embed_items")
-    if facts["tower_id"] != tower_manifest["tower_id"]:
+    embedded = read_shards(vectors, "embed_items", agree=("tower_id",))
+    if embedded.facts["tower_id"] != tower_manifest["tower_id"]:
         raise JobFailed(
-            f"vectors are of tower {facts['tower_id'][:12]}, the model is {tower_manifest['tower_id'][:12]}: "
+            f"vectors are of tower {embedded.facts['tower_id'][:12]}, the model is {tower_manifest['tower_id'][:12]}: "
             "a user vector must only meet items of its own release"
         )
-    item_ids, matrix = _vectors(vectors, int(tower_manifest["dimension"]))
+    item_ids, matrix = _vectors(embedded.files, int(tower_manifest["dimension"]))
     return Release(towers, ranks, tower_manifest["tower_id"], ranker_manifest, item_ids, matrix)
 
 
@@ -109,10 +109,9 @@ def _manifest(folder: Path, kind: str) -> dict[str, Any]:
     return dict(manifest)
 
 
-def _vectors(folder: Path, dimension: int) -> tuple[list[str], np.ndarray]:
-    files = sorted(folder.glob("vectors-*.parquet"))
+def _vectors(files: Sequence[Path], dimension: int) -> tuple[list[str], np.ndarray]:
     if not files:
-        raise JobFailed(f"{folder.name}: no vectors-*.parquet")
+        raise JobFailed("embed_items wrote no vectors")
     table = pa.concat_tables(pq.read_table(file, columns=["item_id", "vector"]) for file in files).sort_by("item_id")
     ids = table["item_id"].to_pylist()
     if len(set(ids)) != len(ids):

@@ -21,8 +21,10 @@ def sha256_of(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def write_manifest(folder: Path, stage: str, facts: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Describe every file under `folder` and write `manifest.json` last, whole or not at all.
+def write_manifest(
+    folder: Path, stage: str, facts: Mapping[str, Any] | None = None, *, name: str = MANIFEST
+) -> dict[str, Any]:
+    """Describe every file under `folder` and write the manifest last, whole or not at all.
 
     Parameters
     ----------
@@ -32,6 +34,8 @@ def write_manifest(folder: Path, stage: str, facts: Mapping[str, Any] | None = N
         The job's name, e.g. ``prepare_data``.
     facts : mapping, optional
         The stage's own facts, JSON-able; `stage` and `files` are reserved.
+    name : str
+        Of the manifest; another than `manifest.json` only where hosts share a folder (features.shards).
 
     Returns
     -------
@@ -44,16 +48,16 @@ def write_manifest(folder: Path, stage: str, facts: Mapping[str, Any] | None = N
     files = [
         {"path": file.relative_to(folder).as_posix(), "bytes": file.stat().st_size, "sha256": sha256_of(file)}
         for file in sorted(folder.rglob("*"))
-        if file.is_file() and file != folder / MANIFEST
+        if file.is_file() and file != folder / name
     ]
     manifest = {"stage": stage, "files": files, **(facts or {})}
-    draft = folder / f".{MANIFEST}.{os.getpid()}"
+    draft = folder / f".{name}.{os.getpid()}"
     draft.write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    draft.replace(folder / MANIFEST)
+    draft.replace(folder / name)
     return manifest
 
 
-def read_manifest(folder: Path, stage: str | None = None) -> dict[str, Any]:
+def read_manifest(folder: Path, stage: str | None = None, *, name: str = MANIFEST) -> dict[str, Any]:
     """Read a folder's manifest and check every file it names.
 
     Parameters
@@ -68,13 +72,13 @@ def read_manifest(folder: Path, stage: str | None = None) -> dict[str, Any]:
         sentence names the file, and its size as found and as written.
     """
     try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = json.loads((folder / name).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ManifestError(f"{folder} has no {MANIFEST}: the job that wrote it did not finish") from None
+        raise ManifestError(f"{folder} has no {name}: the job that wrote it did not finish") from None
     except (OSError, ValueError) as error:
-        raise ManifestError(f"{folder / MANIFEST} cannot be read: {error}") from error
+        raise ManifestError(f"{folder / name} cannot be read: {error}") from error
     if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), list):
-        raise ManifestError(f"{folder / MANIFEST} is no manifest: expected an object with stage and files")
+        raise ManifestError(f"{folder / name} is no manifest: expected an object with stage and files")
     if stage is not None and manifest.get("stage") != stage:
         raise ManifestError(f"{folder} was written by {manifest.get('stage')!r}, not by {stage!r}")
     for entry in manifest["files"]:

@@ -59,7 +59,7 @@ def document(item_id: str, vector: list[float], row: dict[str, object]) -> bytes
     return f"{action}\n{source}\n".encode()
 
 
-def read_items(vectors: Path, items: Path, fields: Sequence[str], dimension: int) -> Items:
+def read_items(vectors: Sequence[Path], items: Path, fields: Sequence[str], dimension: int) -> Items:
     """Join both on item_id.
 
     Put aside: a vector of another dimension, with NaN or infinity, of an unknown or repeated item, and an item without
@@ -68,10 +68,10 @@ def read_items(vectors: Path, items: Path, fields: Sequence[str], dimension: int
     Raises
     ------
     JobFailed
-        If a folder holds no Parquet file, or a column is missing.
+        If there is no Parquet file, or one lacks a column.
     """
-    table = _read(vectors, ["item_id", "vector"])
-    features = _read(items, list(fields))
+    table = _read("embed_items' output", vectors, ["item_id", "vector"])
+    features = _read(str(items), sorted(items.glob("*.parquet")), list(fields))
     dead: list[DeadLetter] = []
     ids, matrix_ID = _vectors(table, dimension, dead)
     wanted = features["item_id"].combine_chunks()
@@ -89,12 +89,12 @@ def read_items(vectors: Path, items: Path, fields: Sequence[str], dimension: int
     return Items([ids[row] for row in rows], matrix_ID[rows], features, dead)
 
 
-def _read(folder: Path, columns: list[str]) -> pa.Table:
-    if not any(folder.glob("*.parquet")):
-        raise JobFailed(f"{folder} holds no Parquet file")
-    source = ds.dataset(sorted(map(str, folder.glob("*.parquet"))), format="parquet")
+def _read(where: str, files: Sequence[Path], columns: list[str]) -> pa.Table:
+    if not files:
+        raise JobFailed(f"{where} holds no Parquet file")
+    source = ds.dataset(list(map(str, files)), format="parquet")
     if missing := [name for name in columns if name not in source.schema.names]:
-        raise JobFailed(f"{folder} lacks the columns {', '.join(missing)}")
+        raise JobFailed(f"{where} lacks the columns {', '.join(missing)}")
     return source.to_table(columns=columns)
 
 

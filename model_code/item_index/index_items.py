@@ -19,6 +19,7 @@ import pyarrow.dataset as ds
 from features.declaration import load
 from features.job import JobFailed, job_parser, metric, progress, run
 from features.manifest import read_manifest, write_manifest
+from features.shards import read_shards
 from item_index.bulk import send_all
 from item_index.documents import DeadLetter, Items, read_items
 from item_index.recall import GOAL, QUERIES, Recall, fifteen_percent, measure, sample_queries
@@ -38,16 +39,16 @@ def main(arguments: argparse.Namespace) -> str:
 
 def build(arguments: argparse.Namespace, engine: OpenSearch) -> str:
     """The order of things: read, send, count, merge, measure, warm, mark as verified, clear away what is left over."""
-    embedded = read_manifest(arguments.vectors, "embed_items")
+    embedded = read_shards(arguments.vectors, "embed_items", agree=("tower_id", "dimension"))
     read_manifest(arguments.prepared, "prepare_data")
     fields = load(arguments.prepared / "features.yaml").item_fields
-    index, dimension = index_name(arguments.release_id), int(embedded.get("dimension", 64))
-    items = read_items(arguments.vectors, arguments.prepared / "items", fields, dimension)
-    progress(f"{len(items.ids)} items with vector and features, {len(items.dead)} put aside")
+    index, dimension = index_name(arguments.release_id), int(embedded.facts["dimension"])
+    items = read_items(embedded.files, arguments.prepared / "items", fields, dimension)
+    progress(f"{len(items.ids)} items with features of {embedded.count} vectors, {len(items.dead)} put aside")
     arguments.output.mkdir(parents=True, exist_ok=True)
     dead = list(items.dead)
     _check_share(dead, items, arguments.output)
-    meta = {"release_id": arguments.release_id, "tower_id": embedded["tower_id"]}
+    meta = {"release_id": arguments.release_id, "tower_id": embedded.facts["tower_id"]}
     documents_per_s = 0.0
     if not _is_there(engine, index, meta, len(items.ids)):
         started = time.monotonic()
@@ -62,7 +63,12 @@ def build(arguments: argparse.Namespace, engine: OpenSearch) -> str:
     engine.call("GET", f"/_plugins/_knn/warmup/{index}")
     engine.call("PUT", f"/{index}/_mapping", {"_meta": {**meta, "count": len(items.ids), "verified": True, **facts}})
     removed = clear_away(engine, keep={index, *filter(None, arguments.keep.split(","))})
-    facts |= {"index": index, "count": len(items.ids), "tower_id": embedded["tower_id"], "dead_letters": len(dead)}
+    facts |= {
+        "index": index,
+        "count": len(items.ids),
+        "tower_id": embedded.facts["tower_id"],
+        "dead_letters": len(dead),
+    }
     facts |= {"documents_per_s": round(documents_per_s, 1), "removed": removed}
     write_manifest(arguments.output, "index_items", facts)
     metric(documents_per_s=documents_per_s, dead_letters=len(dead), documents=len(items.ids))

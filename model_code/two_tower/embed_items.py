@@ -1,7 +1,8 @@
 """Processing job: the item tower over every known item, each host its share.
 
 In   --model (model.tar.gz or unpacked), --prepared, --config-dir (resourceconfig.json names the hosts)
-Out  --output/vectors-<host>.parquet: item_id, vector fixed_size_list<float>[64]; manifest facts tower_id, count, host
+Out  --output/vectors-<host>.parquet: item_id, vector fixed_size_list<float>[64]; its manifest with tower_id, count, dimension,
+     host, hosts: manifest.json of one host, manifest-<host>.json of each of several
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ import pyarrow.parquet as pq
 
 from features.archive import open_model
 from features.job import JobFailed, job_parser, metric, progress, run
-from features.manifest import read_manifest, write_manifest
+from features.manifest import read_manifest
+from features.shards import write_shard
 from two_tower.artefact import FILES, read_artefact
 from two_tower.encoding import Vocabulary
 from two_tower.threads import available_cores
@@ -124,14 +126,8 @@ def main(arguments: argparse.Namespace) -> str:
                 writer.write_table(pa.table({"item_id": ids, "vector": column}, schema=schema))
                 count += len(ids)
                 progress(f"{count} items embedded")
-    facts = {
-        "tower_id": tower.tower_id,
-        "count": count,
-        "host": host,
-        "hosts": len(hosts),
-        "dimension": tower.dimension,
-    }
-    write_manifest(arguments.output, "embed_items", facts)
+    facts = {"tower_id": tower.tower_id, "count": count, "dimension": tower.dimension}
+    write_shard(arguments.output, "embed_items", host, hosts, facts)
     metric(items_embedded=count)
     return f"{count} items embedded by tower {tower.tower_id[:12]} on {host}, one of {len(hosts)}"
 

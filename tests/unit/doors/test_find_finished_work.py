@@ -65,6 +65,25 @@ def test_an_output_whose_manifest_holds_is_finished(door):
     }
 
 
+@pytest.mark.parametrize(
+    ("missing", "finished"),
+    [
+        pytest.param(None, True, id="both hosts"),
+        pytest.param("manifest-algo-2.json", False, id="one has no manifest"),
+        pytest.param("vectors-algo-2.parquet", False, id="one has no vectors"),
+    ],
+)
+def test_work_of_two_hosts_is_finished_when_both_are(door, missing, finished):
+    uri = golden("find_finished_work/processing")["uri"]
+    for host in ("algo-1", "algo-2"):
+        files = [{"path": f"vectors-{host}.parquet", "bytes": 4}]
+        manifest = json.dumps({"stage": "embed_items", "hosts": ["algo-1", "algo-2"], "host": host, "files": files})
+        for name, body in ((f"vectors-{host}.parquet", b"data"), (f"manifest-{host}.json", manifest.encode())):
+            if name != missing:
+                put(door, f"{uri}/{name}", body)
+    assert door.handler(golden("find_finished_work/processing"), CONTEXT)["finished"] is finished
+
+
 def test_a_truncated_file_is_not_finished_work(door):
     processed(door, size=5)
     assert door.handler(golden("find_finished_work/processing"), CONTEXT)["finished"] is False

@@ -39,13 +39,28 @@ def read_json(s3: Any, uri: str) -> Any:
 
 
 def find_processing(s3: Any, uri: str) -> Work:
-    """A processing job's output is finished when its manifest is there and every file it names has its size."""
+    """A processing job's output is finished when its manifests are there and every file they name has its size."""
     sizes = dict(_objects(s3, uri))
-    if "manifest.json" not in sizes:
+    manifests = _manifests(s3, uri, sizes)
+    entries = [entry for manifest in manifests for entry in manifest["files"]]
+    if not manifests or any(sizes.get(entry["path"]) != entry["bytes"] for entry in entries):
         return Work(finished=False)
-    manifest = read_json(s3, f"{uri}/manifest.json")
-    whole = all(sizes.get(entry["path"]) == entry["bytes"] for entry in manifest["files"])
-    return Work(finished=True, uri=uri, job=manifest.get("job_arn")) if whole else Work(finished=False)
+    return Work(finished=True, uri=uri, job=manifests[0].get("job_arn"))
+
+
+def _manifests(s3: Any, uri: str, sizes: Mapping[str, int]) -> list[dict[str, Any]]:
+    """`manifest.json`, or the ones of all hosts that shared the work; none while one is missing or of another run."""
+    if "manifest.json" in sizes:
+        return [read_json(s3, f"{uri}/manifest.json")]
+    shards = sorted(path for path in sizes if path.startswith("manifest-") and path.endswith(".json"))
+    if not shards:
+        return []
+    hosts = read_json(s3, f"{uri}/{shards[0]}")["hosts"]
+    names = [f"manifest-{host}.json" for host in hosts]
+    if not sizes.keys() >= set(names):
+        return []
+    manifests = [read_json(s3, f"{uri}/{name}") for name in names]
+    return manifests if all(manifest["hosts"] == hosts for manifest in manifests) else []
 
 
 def find_training(s3: Any, sagemaker: Any, uri: str) -> Work:
