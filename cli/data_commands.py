@@ -6,13 +6,16 @@ import tempfile
 from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cli.options import STACK, STATE, Stack, State, console
 from cli.site import Problem, Site, connect
+
+if TYPE_CHECKING:  # numpy, which --help must not wait for
+    from simulator.registry import WorldRecord
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -29,35 +32,86 @@ def generate(
     days: Annotated[int, typer.Option(min=5, help="Days of history.")] = 30,
     impressions_per_day: Annotated[int, typer.Option(min=100, help="Impressions on an average weekday.")] = 8000,
     seed: Annotated[int, typer.Option(help="The same seed makes the same world.")] = 7,
+    ahead: Annotated[
+        int, typer.Option(min=0, max=30, help="Days up to today that are kept for `understudy data next-day`.")
+    ] = 1,
 ) -> None:
     """Simulate a social app with known tastes and put its last days into the lake."""
-    events = generate_world(
-        connect(stack, state), users=users, items=items, days=days, impressions_per_day=impressions_per_day, seed=seed
-    )
+    spec = {"users": users, "items": items, "days": days, "impressions_per_day": impressions_per_day, "seed": seed}
+    events = generate_world(connect(stack, state), **spec, ahead=ahead)
     console.print(f"{events:,} events of {days} days are in the lake; next: understudy night")
 
 
+@app.command("next-day")
+def next_day(stack: Stack = STACK, state: State = STATE) -> None:
+    """Simulate the next day of the generated world: what the night after this one learns from."""
+    day, events = add_day(connect(stack, state))
+    console.print(f"{events:,} events of {day.isoformat()} are in the lake; next: understudy night")
+
+
 def generate_world(
-    site: Site, *, users: int = 2000, items: int = 1500, days: int = 30, impressions_per_day: int = 8000, seed: int = 7
+    site: Site,
+    *,
+    users: int = 2000,
+    items: int = 1500,
+    days: int = 30,
+    impressions_per_day: int = 8000,
+    seed: int = 7,
+    ahead: int = 0,
 ) -> int:
-    """A world that ends at today's midnight (UTC), written to Parquet as it is made and added to the lake; events written."""
-    from features.importers.load import load_canonical
-    from simulator.files import write_world
-    from simulator.world import World, WorldSpec
+    """A world of `days` + `ahead` days that ends at today's midnight (UTC); its first `days` are added to the lake. Events written."""
+    from simulator.registry import WorldRecord
+    from simulator.world import WorldSpec
 
     end = datetime.combine(datetime.now(UTC).date(), time(), UTC)
-    world = World(
-        WorldSpec(users=users, items=items, days=days, impressions_per_day=impressions_per_day, seed=seed, end=end)
+    spec = WorldSpec(
+        users=users, items=items, days=days + ahead, impressions_per_day=impressions_per_day, seed=seed, end=end
     )
+    return _write_days(site, WorldRecord(spec, days), range(days))
+
+
+def add_day(site: Site) -> tuple[date, int]:
+    """The day after the last one of the generated world, added to the lake; the day, and how many events.
+
+    Raises
+    ------
+    Problem
+        The lake holds no generated world, or the world's days are all there.
+    """
+    from simulator.registry import WorldRecord, read_world
+
+    record = read_world(site.client("dynamodb"), site.outputs["StateTable"])
+    if record is None:
+        raise Problem("the lake holds no simulated world; understudy data generate makes one")
+    if record.days_written >= record.spec.days:
+        raise Problem(
+            f"all {record.spec.days} days of the world are in the lake; understudy data generate --ahead N keeps more"
+        )
+    grown = WorldRecord(record.spec, record.days_written + 1)
+    return record.now.date(), _write_days(site, grown, range(record.days_written, grown.days_written))
+
+
+def _write_days(site: Site, record: WorldRecord, days: range) -> int:
+    """Days written to Parquet as they are made, added to the lake, and the world remembered; events written."""
+    from features.importers.load import load_canonical
+    from simulator.files import write_world
+    from simulator.registry import keep_world
+    from simulator.world import World
+
     with tempfile.TemporaryDirectory(prefix="understudy-world-") as scratch, progress_bar() as bar:
-        task = bar.add_task("simulating days", total=days)
+        task = bar.add_task("simulating days", total=len(days))
 
         def step(_day: date, _written: int) -> None:
             bar.advance(task)
 
-        written = write_world(world, Path(scratch), step)
+        written = write_world(World(record.spec), Path(scratch), step, days)
         bar.update(task, description="into the lake")
-        load_canonical(Path(scratch), lake_of(site), site.client("dynamodb"), site.outputs["StateTable"])
+        if days.start > 0:  # everybody and everything came with the first days
+            for name in ("users", "items"):
+                (Path(scratch) / f"{name}.parquet").unlink()
+        dynamodb, table = site.client("dynamodb"), site.outputs["StateTable"]
+        load_canonical(Path(scratch), lake_of(site), dynamodb, table)
+        keep_world(dynamodb, table, record)
     return written
 
 

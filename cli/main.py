@@ -8,7 +8,15 @@ import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
-from cli import account_commands, data_commands, demo, night_commands, release_commands, serving_commands
+from cli import (
+    account_commands,
+    data_commands,
+    demo,
+    night_commands,
+    release_commands,
+    serving_commands,
+    traffic_commands,
+)
 from cli.site import Problem
 
 app = typer.Typer(
@@ -19,7 +27,7 @@ app = typer.Typer(
     "On a laptop: [bold]understudy up[/], [bold]understudy data generate[/], [bold]understudy night[/], [bold]understudy recommend --user u000007[/]. "
     "With AWS credentials the same commands work on the deployed stack.",
 )
-for module in (account_commands, night_commands, release_commands, serving_commands, demo):
+for module in (account_commands, night_commands, release_commands, serving_commands, traffic_commands, demo):
     module.register(app)
 app.add_typer(data_commands.app, name="data")
 

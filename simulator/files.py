@@ -16,13 +16,19 @@ from simulator.titles import TOPICS
 from simulator.world import CITIES, SEGMENTS, World
 
 
-def write_world(world: World, folder: Path, progress: Callable[[date, int], None] | None = None) -> int:
-    """Write every table; the same spec gives the same bytes.
+def write_world(
+    world: World, folder: Path, progress: Callable[[date, int], None] | None = None, days: range | None = None
+) -> int:
+    """Write users, items and the events of some days; the same spec gives the same bytes.
+
+    Users and items are all of the world's, whatever the days: who is yet to come has a `known_at` of the future.
 
     Parameters
     ----------
     progress : callable, optional
         Called after each day with the day and the events written so far.
+    days : range, optional
+        Which days since the world's start; default all.
 
     Returns
     -------
@@ -33,7 +39,7 @@ def write_world(world: World, folder: Path, progress: Callable[[date, int], None
     pq.write_table(users_table(world), folder / "users.parquet")
     pq.write_table(items_table(world), folder / "items.parquet")
     written = 0
-    for day, batches in daily_events(world):
+    for day, batches in daily_events(world, days):
         with pq.ParquetWriter(folder / "events" / f"{day.isoformat()}.parquet", EVENTS, compression="zstd") as writer:
             for batch in batches:
                 writer.write_batch(batch)

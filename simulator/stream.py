@@ -22,9 +22,9 @@ LATE_SHARE, LATE_HOURS = 0.01, 30
 EVENT_KINDS = ("impression", "skip", "click", "like", "follow")
 
 
-def daily_events(world: World) -> Iterator[tuple[date, Iterator[pa.RecordBatch]]]:
+def daily_events(world: World, days: range | None = None) -> Iterator[tuple[date, Iterator[pa.RecordBatch]]]:
     """(day, its batches of canonical events), day by day. Each day has its own random stream, so any day can be made alone."""
-    for day in range(world.spec.days):
+    for day in range(world.spec.days) if days is None else days:
         yield (world.spec.start + timedelta(days=day)).date(), _day(world, day)
 
 

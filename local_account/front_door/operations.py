@@ -12,6 +12,7 @@ from local_account.front_door.call import Call
 from local_account.front_door.s3_operations import s3_operation
 from local_account.wire import AwsError
 
+FAULTS = "/_local/faults"  # sagemaker/faults.py: not AWS's
 # Signing names whose REST operations come from more than one service model of botocore's.
 _MODELS = {
     "sagemaker": ("sagemaker-runtime", "sagemaker-featurestore-runtime", "sagemaker-metrics"),
@@ -34,6 +35,8 @@ def operation_of(call: Call, service: str) -> str:
         return f"ESHttp{call.method.capitalize()}"
     if service == "execute-api":
         return "Invoke"
+    if call.raw_path == FAULTS:
+        return "OrderFault"  # no operation of AWS's, so no role is ever allowed it
     if protocol == "json":
         return call.headers["x-amz-target"].rpartition(".")[2]
     if protocol == "cbor":

@@ -2,7 +2,7 @@
 
     python -m local_account.sagemaker.endpoint_server SPOOL            (the token of its door in ENDPOINT_TOKEN)
 
-Commands, one JSON object a line: `start` a worker, `route` calls to workers, `retire` a worker. When the input ends the account is
+Commands, one JSON object a line: `start` a worker, `route` calls to workers, `retire` a worker, `spoil` its calls (faults.py), `kill` it. When the input ends the account is
 gone or wants an end: captures are written, workers ended, and the process leaves. Events go to standard output the same way:
 `listening`, `ready`, `failed`, `routed`, `retired`, `log`.
 """
@@ -24,6 +24,7 @@ import uvloop
 
 from local_account.sagemaker import frames
 from local_account.sagemaker.capture import FLUSH_EVERY_S, Capture, Exchange
+from local_account.sagemaker.faults import Fault
 from local_account.sagemaker.variant_process import VariantProcess, WorkerSpec
 from local_account.sagemaker.worker_client import RESPONSE_LIMIT_S, WorkerGone
 
@@ -53,6 +54,11 @@ class EndpointServer:
                 self._route(words)
             case "retire":
                 self._background(self._retire(words["id"]))
+            case "spoil" | "kill" if (worker := self._workers.get(words["id"])) is not None:
+                if words["do"] == "kill":
+                    worker.kill()
+                else:
+                    worker.fault = Fault(**words["fault"]) if words["fault"] else None
 
     async def answer(self, head: frames.Head, body: bytes) -> tuple[frames.Head, bytes]:
         """One invocation: the answer's head says variant, status and how long the model took."""

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from pathlib import Path
+from typing import Any
 
 from local_account.sagemaker import frames
 from local_account.sagemaker.capture_upload import TARGET
@@ -41,6 +42,7 @@ class LiveEndpoint:
         self._news = threading.Condition()
         self._states: dict[str, str] = {}  # worker -> ready | failed
         self._routes: set[int] = set()
+        self._faults: dict[str, dict[str, Any]] = {}  # model -> what was ordered for it (faults.py)
         self._numbers = itertools.count()
         self._closing = threading.Event()
         self._log: deque[tuple[str, str]] = deque(maxlen=_LOG_LINES)
@@ -72,6 +74,8 @@ class LiveEndpoint:
             facts = {"uri": deployment["capture"]["DestinationS3Uri"], "role": deployment["variants"][0]["role"]}
             (target / TARGET).write_text(json.dumps(facts))
         self._routed = deployment
+        for model in list(self._faults):
+            self._tell_workers(model, do="spoil", fault=self._faults[model])
         command = {"do": "route", "number": number, "variants": rows}
         self._server().send(**command, capture=deployment["capture"], config=deployment["config"])
         deadline = time.monotonic() + _ROUTE_LIMIT_S
@@ -90,6 +94,22 @@ class LiveEndpoint:
         if process is None:
             raise EndpointGone("the endpoint is being brought up")
         return process.ask(head, body)
+
+    def spoil(self, model: str, fault: dict[str, Any] | None) -> None:
+        """From here on the model's calls meet a fault; None ends it."""
+        self._faults.pop(model, None)
+        if fault is not None:
+            self._faults[model] = fault
+        self._tell_workers(model, do="spoil", fault=fault)
+
+    def kill(self, model: str) -> None:
+        """End the process behind a model, as the kernel does when memory is short."""
+        self._tell_workers(model, do="kill")
+
+    def _tell_workers(self, model: str, **command: Any) -> None:
+        for variant in self._routed["variants"] if self._routed is not None else ():
+            if variant["model"] == model:
+                self._server().send(**command, id=variant["worker"])
 
     def flush_log(self) -> None:
         by_stream: dict[str, list[str]] = {}

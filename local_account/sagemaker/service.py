@@ -12,6 +12,7 @@ from local_account.sagemaker.endpoint_configs import EndpointConfigs
 from local_account.sagemaker.endpoint_keeper import EndpointKeeper
 from local_account.sagemaker.endpoints import Endpoints
 from local_account.sagemaker.errors import invalid
+from local_account.sagemaker.faults import ROUTE, FaultDesk
 from local_account.sagemaker.job_runner import JobRunner
 from local_account.sagemaker.models import Models
 from local_account.sagemaker.packages import Packages
@@ -47,6 +48,7 @@ class SageMakerService:
         book, configs = EndpointBook(room), EndpointConfigs(room)
         self._keeper = EndpointKeeper(room, book)
         self._runtime = Runtime(account, self._keeper)
+        self._faults = FaultDesk(self._keeper)
         endpoints = Endpoints(room, configs, book, self._keeper)
         registry = [Models(room), Packages(room), Tags(room)]
         self._transform = TransformJobs(room, self._runner)
@@ -67,6 +69,8 @@ class SageMakerService:
     def handle(self, request: Request) -> Response:
         if request.action == "InvokeEndpoint":
             return self._runtime.invoke(request)
+        if request.path == ROUTE:
+            return self._faults.handle(request)
         method = self._method(request.action)
         params = request.json()
         if not isinstance(params, dict):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from local_account.processes import end, spawn
+from local_account.sagemaker.faults import Fault
 from local_account.sagemaker.worker_client import WorkerClient, WorkerGone
 
 _PROGRAM = Path(__file__).with_name("variant_worker.py")
@@ -44,6 +46,7 @@ class VariantProcess:
         self._client: WorkerClient | None = None
         self._stopping = False
         self._under_way = 0
+        self.fault: Fault | None = None
         self._keeper = asyncio.create_task(self._keep())
 
     async def invoke(self, body: bytes, content_type: str, accept: str) -> tuple[int, str, bytes]:
@@ -52,9 +55,16 @@ class VariantProcess:
             raise WorkerGone("the model server is being restarted")
         self._under_way += 1
         try:
+            if self.fault is not None:
+                return await self.fault.meet(functools.partial(self._client.invoke, body, content_type, accept))
             return await self._client.invoke(body, content_type, accept)
         finally:
             self._under_way -= 1
+
+    def kill(self) -> None:
+        """End the process at once; it is started again like one that died by itself."""
+        if self._process is not None:
+            self._process.kill()
 
     async def retire(self, drain_s: float) -> None:
         """End the worker once its last call is answered."""
