@@ -28,8 +28,10 @@ class Tally:
     effect: float = 1.0
 
 
-# Rate ratios that the bets are on, with their prior: most on a fault of 2 to 6 times, some on small ones and on collapse.
-WORSE = ((1.25, 0.08), (1.6, 0.12), (2.2, 0.17), (3.0, 0.20), (4.5, 0.20), (7.0, 0.13), (12.0, 0.07), (30.0, 0.03))
+# Rate ratios that the bets are on, with their prior. Errors: most on 2 to 6 times as many, some on small faults and on collapse.
+# Slow requests: p95 + 50 % makes 2 to 4 times as many, and more than 20 times cannot be. Clicks: from a loss near delta to collapse.
+WORSE = ((1.5, 0.05), (2.2, 0.15), (3.2, 0.30), (5.0, 0.35), (10.0, 0.12), (30.0, 0.03))
+SLOWER = ((1.3, 0.10), (1.7, 0.20), (2.3, 0.30), (3.2, 0.25), (5.0, 0.10), (12.0, 0.05))
 FEWER = ((0.95, 0.1), (0.9, 0.2), (0.8, 0.25), (0.65, 0.2), (0.45, 0.15), (0.2, 0.1))
 Prior = Sequence[tuple[float, float]]
 

@@ -6,18 +6,19 @@ from collections.abc import Sequence
 from math import exp, log
 
 from understudy.domain.judge.clusters import Rate, rate
-from understudy.domain.judge.shapes import LATENCY_BINS, ArmOutcomes, StageWindow
+from understudy.domain.judge.shapes import LATENCY_BINS, ArmOutcomes, BucketOutcome, StageWindow
 from understudy.domain.outcomes import LATENCY_EDGES_MS
 
 TAIL = 0.05
 
 
 def histogram(arm: ArmOutcomes) -> list[int]:
-    """Requests by bin."""
+    """Answered requests by bin. The log counts a failure as slower than any answer; failures are the error rate's affair."""
     counts = [0] * LATENCY_BINS
     for each in arm.buckets:
         for place, requests in each.latency.items():
             counts[place] += requests
+    counts[-1] = max(0, counts[-1] - arm.totals["errors"])
     return counts
 
 
@@ -39,19 +40,20 @@ def tail_edge(counts: Sequence[int]) -> int | None:
 
 
 def slow_rates(window: StageWindow) -> tuple[Rate, Rate]:
-    """Requests beyond the edge of both arms together, per request that has a latency; (candidate, champion)."""
+    """Answers beyond the edge of both arms together, per answer; (candidate, champion)."""
     both = [a + b for a, b in zip(histogram(window.candidate), histogram(window.champion), strict=True)]
     edge = tail_edge(both)
     return _slow(window.candidate, edge), _slow(window.champion, edge)
 
 
 def _slow(arm: ArmOutcomes, edge: int | None) -> Rate:
-    if edge is None:
-        return rate((0, sum(each.latency.values())) for each in arm.buckets)
-    return rate(
-        (sum(n for place, n in each.latency.items() if place > edge), sum(each.latency.values()))
-        for each in arm.buckets
-    )
+    return rate(_slow_of(each, LATENCY_BINS if edge is None else edge) for each in arm.buckets)
+
+
+def _slow_of(each: BucketOutcome, edge: int) -> tuple[int, int]:
+    failed = min(each.errors, each.latency.get(LATENCY_BINS - 1, 0))
+    slow = sum(requests for place, requests in each.latency.items() if place > edge)
+    return max(0, slow - failed), sum(each.latency.values()) - failed
 
 
 def p95_ms(counts: Sequence[int]) -> float | None:

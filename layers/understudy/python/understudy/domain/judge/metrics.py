@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from math import exp
 from typing import Any
 
 from understudy.domain.judge.clicks import click_rates, compare
 from understudy.domain.judge.clusters import Rate, excess_of, rate, ratio_of, tallies
-from understudy.domain.judge.evalues import FEWER, WORSE, EValue, Prior, rate_e_process
+from understudy.domain.judge.evalues import FEWER, SLOWER, WORSE, EValue, Prior, rate_e_process
+from understudy.domain.judge.finding import Finding
 from understudy.domain.judge.latency import histogram, p95_ms, p95_ratio, slow_rates
 from understudy.domain.judge.policy import JudgePolicy
 from understudy.domain.judge.sample_ratio import deviation, mismatch
@@ -17,16 +17,6 @@ from understudy.domain.judge.shapes import ArmOutcomes, StageWindow
 
 LARGEST_LOG = 700.0
 Windows = Sequence[StageWindow]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """`shown`: the fault is shown and its size beyond what is tolerated. `sentence` says it for people."""
-
-    metric: str
-    shown: bool
-    sentence: str
-    numbers: dict[str, Any] = field(default_factory=dict)
 
 
 def errors(windows: Windows, policy: JudgePolicy) -> Finding:
@@ -61,7 +51,7 @@ def _share_of_requests(
 
 def latency(windows: Windows, policy: JudgePolicy) -> Finding:
     """More candidate requests beyond the common p95 than the champion's, and its p95 higher than tolerated."""
-    rates, found = _bets(windows, slow_rates, WORSE)
+    rates, found = _bets(windows, slow_rates, SLOWER)
     ratio = p95_ratio(windows[found.since :])
     beyond = ratio is not None and ratio >= policy.max_latency_ratio
     ours, theirs = (p95_ms(histogram(arm)) for arm in (windows[-1].candidate, windows[-1].champion))

@@ -7,7 +7,14 @@ from dataclasses import dataclass, fields
 from understudy.errors import BadEvidence
 
 # Parts of `alpha_total`; together 1. Each part is for the whole rollout: `stage_weight` splits it over the stages.
-ALPHA_PARTS = {"errors": 1 / 4, "latency": 1 / 4, "clicks": 1 / 4, "sample_ratio": 1 / 8, "degraded": 1 / 8}
+ALPHA_PARTS = {
+    "errors": 1 / 4,
+    "latency": 1 / 4,
+    "clicks": 1 / 4,
+    "sample_ratio": 1 / 8,
+    "degraded": 1 / 16,
+    "coverage": 1 / 16,
+}
 
 
 def stage_weight(index: int) -> float:
@@ -29,6 +36,7 @@ class JudgePolicy:
     max_latency_ratio : candidate's p95 over the champion's.
     max_degraded_ratio, min_degraded_excess : as for errors, of answers that were served with a step left out.
     max_share_deviation : relative deviation of the candidate's share of requests from its design.
+    min_coverage_ratio : candidate's distinct items shown over the champion's, at as many requests.
     max_error_rate : error rate of an arm above which nothing is promoted, whoever is to blame.
     min_requests, min_buckets, min_clicks : candidate and champion each, in the window that is judged; clicks over the whole
         rollout and at the last gate only.
@@ -43,6 +51,7 @@ class JudgePolicy:
     max_degraded_ratio: float = 1.5
     min_degraded_excess: float = 0.01
     max_share_deviation: float = 0.05
+    min_coverage_ratio: float = 0.5
     max_error_rate: float = 0.05
     min_requests: int = 300
     min_buckets: int = 50
@@ -51,7 +60,7 @@ class JudgePolicy:
     def __post_init__(self) -> None:
         for name in ("alpha_total", "alpha_promotion"):
             self._check(name, 0 < getattr(self, name) < 0.5, "in (0, 0.5)")
-        for name in ("delta", "max_error_rate"):
+        for name in ("delta", "max_error_rate", "min_coverage_ratio"):
             self._check(name, 0 < getattr(self, name) < 1, "in (0, 1)")
         for name in ("max_error_ratio", "max_latency_ratio", "max_degraded_ratio"):
             self._check(name, 1 <= getattr(self, name) < float("inf"), "finite and at least 1")

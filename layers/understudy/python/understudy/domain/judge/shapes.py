@@ -64,16 +64,17 @@ def _whole(value: object) -> bool:
 
 @dataclass(frozen=True)
 class ArmOutcomes:
-    """One arm in one window: at most one entry a bucket."""
+    """One arm in one window: at most one entry a bucket; `shown` is `domain.coverage`'s sketch of the items shown, if it is known."""
 
     buckets: tuple[BucketOutcome, ...] = ()
+    shown: bytes | None = None
 
     @cached_property
     def totals(self) -> Mapping[str, int]:
         return {name: sum(getattr(each, name) for each in self.buckets) for name in COUNTS}
 
     @classmethod
-    def of(cls, rows: Iterable[tuple[int, Mapping[str, Any]]]) -> ArmOutcomes:
+    def of(cls, rows: Iterable[tuple[int, Mapping[str, Any]]], shown: bytes | None = None) -> ArmOutcomes:
         """Add up rows of OutcomesTable, (bucket, counts) each; several hours or traffic versions of a bucket are summed."""
         sums: dict[int, dict[str, int]] = {}
         for bucket, counts in rows:
@@ -81,7 +82,7 @@ class ArmOutcomes:
             for name, value in counts.items():
                 if name in COUNTS or name in _BIN_OF:
                     known[name] = known.get(name, 0) + _count(bucket, name, value)
-        return cls(tuple(_outcome(bucket, counts) for bucket, counts in sorted(sums.items())))
+        return cls(tuple(_outcome(bucket, counts) for bucket, counts in sorted(sums.items())), shown)
 
 
 _BIN_OF = {f"latency_le_{edge:g}": place for place, edge in enumerate([*LATENCY_EDGES_MS, inf])}

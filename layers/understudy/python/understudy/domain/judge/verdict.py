@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from understudy.domain.judge import metrics
-from understudy.domain.judge.metrics import Finding
+from understudy.domain.judge.finding import Finding
+from understudy.domain.judge.item_coverage import coverage
 from understudy.domain.judge.policy import JudgePolicy
 from understudy.domain.judge.shapes import StageEvidence, StageWindow, Verdict
 
-METRICS = (metrics.errors, metrics.latency, metrics.clicks, metrics.sample_ratio, metrics.degraded)
+METRICS = (metrics.errors, metrics.latency, metrics.clicks, metrics.sample_ratio, metrics.degraded, coverage)
 
 
 def judge(evidence: StageEvidence, policy: JudgePolicy) -> Verdict:
@@ -105,7 +106,6 @@ def _evidence(
         "missing": list(missing),
         "windows": [_window(window) for window in evidence.windows],
         "metrics": {finding.metric: {"shown": finding.shown, **finding.numbers} for finding in findings},
-        "not_measured": ["coverage: outcomes hold no items"],
     }
 
 
