@@ -29,6 +29,7 @@ SETTINGS = RecommendSettings(
     opensearch_url="http://index",
     served_stream="served",
     token_secret_arn="secret",
+    shadow_queue_url="https://queue",
     candidates=20,
     exploration_bp=0,
 )
@@ -59,19 +60,20 @@ class Dependencies:
     catalogue: int = 30
     asked: list[tuple[Any, ...]] = field(default_factory=list)
     served: list[Mapping[str, Any]] = field(default_factory=list)
+    copies: list[Mapping[str, Any]] = field(default_factory=list)
     tower_id: Callable[[Slot], str] = lambda slot: f"tower-r-{slot}"
     scores_of: Callable[[int], list[float]] = lambda rows: [float(row) for row in range(rows)]
 
     def of(self, user_id: str, timeout_s: float) -> Mapping[str, Any]:
-        self._step("features", "features", timeout_s)
+        self.step("features", "features", timeout_s)
         return self.users.get(user_id, {})
 
     def user_vector(self, user: Mapping[str, Any], slot: Slot, request_id: str, timeout_s: float) -> TowerAnswer:
-        self._step("user_tower", slot, timeout_s, dict(user))
+        self.step("user_tower", slot, timeout_s, dict(user))
         return TowerAnswer(self.tower_id(slot), [0.0] * 64)
 
     def nearest(self, record: ReleaseRecord, query: IndexQuestion, timeout_s: float) -> list[dict[str, Any]]:
-        self._step("index", record.index, timeout_s, query)
+        self.step("index", record.index, timeout_s, query)
         return [
             {
                 "item_id": f"i-{n}",
@@ -85,18 +87,22 @@ class Dependencies:
         ]
 
     def scores(self, rows: str, slot: Slot, request_id: str, timeout_s: float) -> RankerAnswer:
-        self._step("ranker", slot, timeout_s, rows)
+        self.step("ranker", slot, timeout_s, rows)
         return RankerAnswer(f"ranker-r-{slot}", self.scores_of(rows.count("\n")))
 
     def put(self, record: Mapping[str, Any], timeout_s: float) -> None:
-        self._step("served_list", "stream", timeout_s)
+        self.step("served_list", "stream", timeout_s)
         self.served.append(record)
 
+    @property
+    def shadow(self) -> Copies:
+        return Copies(self)
+
     def get(self, now_s: float, timeout_s: float) -> bytes:
-        self._step("token_key", "secret", timeout_s)
+        self.step("token_key", "secret", timeout_s)
         return b"key"
 
-    def _step(self, step: str, which: str, timeout_s: float, *given: Any) -> None:
+    def step(self, step: str, which: str, timeout_s: float, *given: Any) -> None:
         self.asked.append((step, which, timeout_s, *given))
         takes = self.takes.get((step, which), self.takes.get(step, 0.001))
         self.clock.now += min(takes, timeout_s)
@@ -104,6 +110,17 @@ class Dependencies:
             raise StepFailed(step, "late")
         if (why := self.fails.get((step, which), self.fails.get(step))) is not None:
             raise StepFailed(step, why)
+
+
+@dataclass
+class Copies:
+    """The queue of shadow copies."""
+
+    dependencies: Dependencies
+
+    def put(self, copy: Mapping[str, Any], timeout_s: float) -> None:
+        self.dependencies.step("shadow", "queue", timeout_s)
+        self.dependencies.copies.append(copy)
 
 
 def world(
@@ -120,6 +137,7 @@ def world(
         Kitchen(d, d, d, rules, random.Random(seed)),
         d,
         d,
+        d.shadow,
         dependencies.clock,
         NOW.timestamp,
     )

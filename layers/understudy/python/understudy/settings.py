@@ -59,6 +59,7 @@ class RecommendSettings(Settings):
     opensearch_url: str
     served_stream: str  # Firehose delivery stream of served-list records
     token_secret_arn: str
+    shadow_queue_url: str  # SQS queue of copies for a candidate that only rehearses
     metrics_namespace: str = "Understudy"
     deadline_ms: int = 250  # from the handler's start to the answer
     traffic_ttl_ms: int = 2000  # for how long a read of the traffic item is good
@@ -88,6 +89,24 @@ class AggregateOutcomesSettings(Settings):
     dead_letter_queue_url: str
     metrics_namespace: str = "Understudy"
     click_window_hours: int = 24  # feedback known later than this after its request counts as late only
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReplayShadowSettings(Settings):
+    """functions/replay_shadow; ReplayShadowFunction in template.yaml. What shapes a list is as in RecommendSettings."""
+
+    traffic_table: str
+    releases_table: str
+    outcomes_table: str
+    two_tower_endpoint: str
+    ranker_endpoint: str
+    opensearch_url: str
+    metrics_namespace: str = "Understudy"
+    deadline_ms: int = 250
+    traffic_ttl_ms: int = 2000
+    candidates: int = 200
+    max_per_author: int = 2
+    max_per_topic_share: float = 0.5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

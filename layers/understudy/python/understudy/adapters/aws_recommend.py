@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from understudy.adapters.aws import DynamoReleases, DynamoTraffic
 from understudy.adapters.aws_serving import DynamoFeatures, EndpointModels, Firehose, OpenSearchIndex, SecretKey
+from understudy.adapters.aws_shadow import ShadowQueue
 from understudy.adapters.aws_wire import DynamoReads, SignedHttp
 from understudy.adapters.cached import CachedReleases, CachedTraffic
 from understudy.contracts.release import ReleaseRecord
@@ -41,6 +42,7 @@ class RecommendWorld:
     kitchen: Kitchen
     key: SecretKey
     served_lists: Firehose
+    shadow: ShadowQueue
     clock: Callable[[], float] = time.monotonic
     wall: Callable[[], float] = time.time
 
@@ -74,7 +76,7 @@ class RecommendWorld:
             lost = 1.0
             log("WARNING", "served list not recorded", request_id=served.request_id, why=error.why)
         namespace = self.settings.metrics_namespace
-        metrics = {**metrics_of(served, latency_ms), "ServedListsLost": (lost, "Count")}
+        metrics = {**metrics_of(served, latency_ms), "ServedListsLost": (lost, "Count"), **self._rehearse(served)}
         count(namespace, metrics, dimensions_of(served), [["Slot"], ["Release"]])
         user = user_hash(served.request.user_id)
         for step, why in served.trace.degraded.items():
@@ -83,6 +85,18 @@ class RecommendWorld:
         if served.assigned_error is not None:
             release = served.assignment.standing.release
             log("WARNING", "the champion answered instead", release=release, why=served.assigned_error, user=user)
+
+    def _rehearse(self, served: Served) -> dict[str, tuple[float, str]]:
+        """Leave a copy for the candidate while it stands in the shadow; what became of it, as metrics."""
+        copy, lost = served.shadow_copy(), 0.0
+        if copy is None:
+            return {}
+        try:
+            self.shadow.put(copy, SERVED_LIST_S)
+        except (StepFailed, ValueError) as error:
+            lost = 1.0
+            log("WARNING", "no shadow copy", request_id=served.request_id, why=type(error).__name__)
+        return {"ShadowCopies": (1.0 - lost, "Count"), "ShadowCopiesLost": (lost, "Count")}
 
     def warm(self) -> None:
         """Read at the start of the process what the first request would wait for. What fails is read again then."""
@@ -117,4 +131,5 @@ def recommend_world(settings: RecommendSettings, http: SignedHttp | None = None)
         kitchen,
         SecretKey(http, settings.token_secret_arn),
         Firehose(http, settings.served_stream),
+        ShadowQueue(http, settings.shadow_queue_url),
     )

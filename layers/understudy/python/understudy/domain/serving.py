@@ -19,7 +19,7 @@ from understudy.errors import InvalidInput, StepFailed
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """One answer: what was shown by which release, to whom as assigned under which version of traffic, and how it went.
+    """One answer: what was shown by which release, to whom as assigned under which traffic, and how it went.
 
     `assigned_error` is the reason for which the assigned release could not answer and the champion did. `assigned_ms` is
     how long the assigned release took for its whole answer, from the handler's start; None where it failed. A release
@@ -30,7 +30,8 @@ class Served:
     request: RecommendRequest
     request_id: str
     assignment: Assignment
-    traffic_version: int
+    traffic: Traffic
+    user: Mapping[str, Any]  # features the answer was made with
     standing: Standing  # who answered
     slate: Slate
     trace: Trace
@@ -47,7 +48,7 @@ class Served:
             assigned_release_id=self.assignment.standing.release,
             arm=self.assignment.arm,
             bucket=self.assignment.bucket,
-            traffic_version=self.traffic_version,
+            traffic_version=self.traffic.version,
             issued_s=issued,
             expires_s=issued + ttl_s,
             marks=tuple(item_mark(self.request_id, item["item_id"]) for item in self.slate.items),
@@ -86,7 +87,7 @@ class Served:
             "slot": self.standing.slot,
             "arm": self.assignment.arm,
             "bucket": self.assignment.bucket,
-            "traffic_version": self.traffic_version,
+            "traffic_version": self.traffic.version,
             "items": [item["item_id"] for item in self.slate.items],
             "positions": list(places),
             "propensities": [self.slate.propensity_at(place) for place in places],
@@ -96,6 +97,25 @@ class Served:
             "latency_ms": round(latency_ms, 2),
             "assigned_latency_ms": None if self.assigned_ms is None else round(self.assigned_ms, 2),
             "latencies_ms": self.trace.latency_ms,
+        }
+
+    def shadow_copy(self) -> dict[str, Any] | None:
+        """What the candidate is asked as well while it only rehearses (`contracts.shadow.ShadowCopy`); None: nothing."""
+        at, candidate = self.assignment, self.traffic.candidate
+        if candidate is None or at.arm != "champion" or at.bucket >= self.traffic.shadow_bp:
+            return None
+        places = enumerate(self.slate.items, start=1)
+        return {
+            "request_id": self.request_id,
+            "at": self.at.isoformat(),
+            "traffic_version": self.traffic.version,
+            "bucket": at.bucket,
+            "champion": self.standing.release,
+            "candidate": candidate.model_dump(),
+            "request": self.request.model_dump(),
+            "user": dict(self.user),
+            "items": [item["item_id"] for place, item in places if place not in self.slate.explored],
+            "latency_ms": None if self.assigned_ms is None else round(own_ms(self.trace.latency_ms), 2),
         }
 
 
@@ -130,7 +150,7 @@ def serve(
     standing, assigned_error = assignment.standing, None
     slate, shared = Slate(()), set(trace.degraded)
     if standing != traffic.champion:
-        slate, assigned_error = _first_try(ask, standing, deadline, trace)
+        slate, assigned_error = first_try(ask, standing, deadline, trace)
         if assigned_error is not None:
             standing = traffic.champion
     if standing == traffic.champion:
@@ -148,11 +168,11 @@ def serve(
     failed = assigned_error is not None or not shared.issuperset(trace.degraded) or _too_late(deadline, trace)
     assigned_ms = None if failed else (deadline.budget_s - deadline.left()) * 1000
     return Served(
-        request, request_id, assignment, traffic.version, standing, slate, trace, now, assigned_ms, assigned_error
+        request, request_id, assignment, traffic, user, standing, slate, trace, now, assigned_ms, assigned_error
     )
 
 
-def _first_try(
+def first_try(
     ask: Callable[[Standing, Deadline, Trace], Slate], standing: Standing, deadline: Deadline, trace: Trace
 ) -> tuple[Slate, str | None]:
     """The assigned release, with time kept back for the champion; any failed step of it is a failure of the whole."""
@@ -172,6 +192,11 @@ def _too_late(deadline: Deadline, trace: Trace) -> bool:
     first = deadline.sooner(SECOND_TRY * deadline.budget_s)
     ends = {step: first.ends - reserve * first.budget_s for step, reserve in RESERVE.items() if step != "features"}
     return any(trace.ended[step] > end for step, end in ends.items() if step in trace.ended)
+
+
+def own_ms(latency_ms: Mapping[str, float]) -> float:
+    """Milliseconds of those steps that belong to a release."""
+    return sum(latency_ms.get(step, 0.0) for step in ("user_tower", "index", "ranker"))
 
 
 def metrics_of(served: Served, latency_ms: float) -> dict[str, tuple[float, str]]:
