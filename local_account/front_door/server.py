@@ -1,53 +1,37 @@
-"""The socket: one loopback port, uvicorn's parser and loop, and a pool of threads behind it.
+"""The socket: one loopback port, a thread for each connection, httptools' parser.
 
-Raw ASGI, because a framework's routing and middleware would cost more than most answers.
+The thread that reads a request answers it. An event loop in front of a pool of threads would hand every request over twice,
+and each hand-over waits for the interpreter's lock while others compute (docs/decisions/front_door-thread_per_connection.md).
 """
 
 from __future__ import annotations
 
-import asyncio
 import socket
+import struct
 import threading
-from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
-
-import uvicorn
+import time
+from collections.abc import Callable
+from contextlib import suppress
 
 from local_account.front_door.call import Call
+from local_account.front_door.http_connection import Connection
 from local_account.wire import Response
 
-WORKERS = 96  # 64 calls that block (a Lambda invoked, a queue polled) and room for those that do not
-
-_Scope = dict[str, Any]
-_Receive = Callable[[], Awaitable[dict[str, Any]]]
-_Send = Callable[[dict[str, Any]], Awaitable[None]]
+_IDLE_S = 120  # a kept connection nobody uses is closed
+_GRACE_S = 5.0  # requests under way may end when the account stops
+_BACKLOG_FULL_S = 0.05
 
 
 class Server:
-    """Listens from `start` to `stop`; every request goes to `answer` on a worker thread."""
+    """Listens from `start` to `stop`; every request goes to `answer` on its connection's thread."""
 
     def __init__(self, answer: Callable[[Call], Response], listener: socket.socket) -> None:
         self._answer = answer
         self._listener = listener
-        self._workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="front-door")
-        config = uvicorn.Config(
-            self._app,
-            interface="asgi3",
-            proxy_headers=False,
-            http="httptools",
-            loop="uvloop",
-            ws="none",
-            lifespan="off",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            date_header=False,
-            timeout_keep_alive=120,
-            timeout_graceful_shutdown=5,
-        )
-        self._uvicorn = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._uvicorn.run, args=([listener],), name="front-door", daemon=True)
+        self._connections: dict[Connection, threading.Thread] = {}
+        self._lock = threading.Lock()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._accept, name="front-door", daemon=True)
 
     def start(self) -> None:
         """The socket is bound and listening already, so a client may connect at once."""
@@ -55,40 +39,40 @@ class Server:
 
     def stop(self) -> None:
         """Take no new requests; let those under way end, for 5 s at most."""
-        self._uvicorn.should_exit = True
+        self._stopping.set()
+        with suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
         if self._thread.is_alive():
-            self._thread.join(10)
-        self._workers.shutdown(wait=False, cancel_futures=True)
+            self._thread.join(_GRACE_S)
         self._listener.close()
+        with self._lock:
+            connections = dict(self._connections)
+        for connection in connections:
+            connection.take_no_more()
+        ends = time.monotonic() + _GRACE_S
+        for connection, thread in connections.items():
+            thread.join(max(0.0, ends - time.monotonic()))
+            connection.abort()
 
-    async def _app(self, scope: _Scope, receive: _Receive, send: _Send) -> None:
-        if scope["type"] != "http":
-            return
-        message = await receive()
-        body = message.get("body", b"")
-        if message.get("more_body"):
-            parts = [body]
-            while message.get("more_body"):
-                message = await receive()
-                parts.append(message.get("body", b""))
-            body = b"".join(parts)
-            parts.clear()
-        call = _call(scope, body)
-        loop = asyncio.get_running_loop()
-        response = await loop.run_in_executor(self._workers, self._answer, call)
-        headers = [
-            (name.encode("latin-1"), value.encode("latin-1", "replace")) for name, value in response.headers.items()
-        ]
-        if "content-length" not in response.headers:
-            headers.append((b"content-length", str(len(response.body)).encode()))
-        await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        await send({"type": "http.response.body", "body": response.body})
+    def _accept(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:  # no file descriptor is left, or the listener was shut
+                time.sleep(_BACKLOG_FULL_S)
+                continue
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            # The kernel watches the time: a timeout of Python's own would ask for the socket's state before every read.
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", _IDLE_S, 0))
+            connection = Connection(sock, self._answer)
+            thread = threading.Thread(target=self._serve, args=(connection,), name="front-door-call", daemon=True)
+            with self._lock:
+                self._connections[connection] = thread
+            thread.start()
 
-
-def _call(scope: _Scope, body: bytes) -> Call:
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in scope["headers"]:
-        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-        headers[name] = f"{headers[name]},{value}" if name in headers else value
-    raw_path = scope["raw_path"].decode("latin-1").partition("?")[0]
-    return Call(scope["method"], raw_path, scope["query_string"].decode("latin-1"), headers, body)
+    def _serve(self, connection: Connection) -> None:
+        try:
+            connection.serve()
+        finally:
+            with self._lock:
+                self._connections.pop(connection, None)

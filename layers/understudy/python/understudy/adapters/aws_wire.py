@@ -1,7 +1,7 @@
 """Signed HTTP to AWS with a timeout of its own for every call: what the request path uses instead of boto3 clients.
 
 A boto3 client has one timeout for its life and tries again unless told not to; the path needs the budget that is left,
-once. It also loads 100-200 ms of service models at the first call. The signer and the credential chain are botocore's.
+once. It also loads 100-200 ms of service models at the first call. The credential chain is botocore's.
 """
 
 from __future__ import annotations
@@ -10,16 +10,14 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
-from http.client import RemoteDisconnected
 from typing import Any
 
-import urllib3
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
 from botocore.exceptions import ClientError
+from pydantic_core import from_json
 
+from understudy.adapters.aws_signature import signed_headers
+from understudy.adapters.http_exchange import Answer, Exchanger
 from understudy.errors import StepFailed
 
 # Service -> (signing name, host prefix); runtime hosts differ from their signing name.
@@ -27,14 +25,6 @@ HOSTS = {
     "sagemaker-runtime": ("sagemaker", "runtime.sagemaker"),
     "secretsmanager": ("secretsmanager", "secretsmanager"),
 }
-MAX_ANSWER_BYTES = 4 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 class SignedHttp:
@@ -43,8 +33,8 @@ class SignedHttp:
     `post` and `get` answer any status; only no answer at all is an exception.
     """
 
-    def __init__(self, pool: urllib3.PoolManager | None = None) -> None:
-        self._pool = pool or urllib3.PoolManager(num_pools=8, maxsize=4, retries=False)
+    def __init__(self) -> None:
+        self._exchanger = Exchanger()
 
     @cached_property
     def _session(self) -> Any:
@@ -82,45 +72,25 @@ class SignedHttp:
         Raises
         ------
         StepFailed
-            No answer within `timeout_s` (the whole call: urllib3 bounds connecting, and the reading after it), or no
-            connection.
+            No readable answer within `timeout_s`, from the first packet to the last byte, or no connection.
         """
-        request = AWSRequest(method, url, headers=dict(headers), data=body)
-        SigV4Auth(self._credentials.get_frozen_credentials(), signing_name, self.region).add_auth(request)
-        ends = time.monotonic() + timeout_s
-        for attempt in (1, 2):
-            left = ends - time.monotonic()
-            if left <= 0:
-                raise StepFailed(signing_name, "no time is left")
-            try:
-                return self._once(request, signing_name, left)
-            except (urllib3.exceptions.HTTPError, OSError) as error:
-                if attempt == 2 or not _was_closed(error):
-                    raise StepFailed(signing_name, type(error).__name__) from None
-        raise AssertionError("the second attempt answers or raises")
-
-    def _once(self, request: AWSRequest, signing_name: str, timeout_s: float) -> Answer:
-        answer = self._pool.request(
-            str(request.method),
-            str(request.url),
-            body=request.data,
-            headers=dict(request.headers.items()),
-            timeout=urllib3.Timeout(total=timeout_s),
-            redirect=False,
-            preload_content=False,
+        scheme, _, rest = url.partition("://")
+        host, slash, path = rest.partition("/")
+        signed = signed_headers(
+            method,
+            host,
+            slash + path or "/",
+            headers,
+            body,
+            keys=self._credentials.get_frozen_credentials(),
+            service=signing_name,
+            region=self.region,
+            at_s=time.time(),
         )
-        content = answer.read(MAX_ANSWER_BYTES + 1)
-        if len(content) > MAX_ANSWER_BYTES:
-            answer.close()
-            raise StepFailed(signing_name, f"an answer of more than {MAX_ANSWER_BYTES} bytes")
-        answer.release_conn()
-        return Answer(answer.status, answer.headers, content)
-
-
-def _was_closed(error: Exception) -> bool:
-    """Whether the other side hung up before a byte of an answer, as it does on a connection it thought idle."""
-    causes = (error, *error.args)
-    return any(isinstance(cause, RemoteDisconnected | ConnectionResetError | BrokenPipeError) for cause in causes)
+        try:
+            return self._exchanger.exchange(method, scheme, host, slash + path or "/", signed, body, timeout_s)
+        except OSError as error:
+            raise StepFailed(signing_name, type(error).__name__) from None
 
 
 class JsonProtocol:
@@ -170,8 +140,8 @@ class DynamoReads:
 def read_json(body: bytes, who: str) -> dict[str, Any]:
     """A JSON object; StepFailed for anything else, whatever a dependency sends."""
     try:
-        content = json.loads(body or b"{}")
-    except (ValueError, RecursionError):
+        content = from_json(body or b"{}", cache_strings="keys")
+    except ValueError:
         raise StepFailed(who, "the answer is no JSON") from None
     if not isinstance(content, dict):
         raise StepFailed(who, "the answer is no JSON object")

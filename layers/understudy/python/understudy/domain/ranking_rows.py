@@ -37,14 +37,15 @@ def ranking_csv(
             shares, field = user.get(cross.user) or {}, f"item_{cross.item}"
             columns.append([shares.get(item.get(field), cross.default) for item in items])
         elif name.startswith("item_"):
-            columns.append([_or(item.get(name), default) for item in items])
+            columns.append([default if (value := item.get(name)) is None else value for item in items])
         else:
-            value = request[name] if name in request else _or(user.get(name.removeprefix("user_")), default)
-            columns.append([value] * len(items))
+            value = request[name] if name in request else user.get(name.removeprefix("user_"))
+            columns.append([_written(default if value is None else value)] * len(items))
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows(zip(*columns, strict=True))
     return out.getvalue()
 
 
-def _or(value: Cell, default: Cell) -> Cell:
-    return default if value is None else value
+def _written(value: Cell) -> Cell:
+    """A number as the CSV has it, once for all rows; texts are left for the writer to quote."""
+    return repr(value) if isinstance(value, float) else value
