@@ -12,16 +12,6 @@ from understudy.domain.outcomes import LATENCY_EDGES_MS
 TAIL = 0.05
 
 
-def histogram(arm: ArmOutcomes) -> list[int]:
-    """Answered requests by bin. The log counts a failure as slower than any answer; failures are the error rate's affair."""
-    counts = [0] * LATENCY_BINS
-    for each in arm.buckets:
-        for place, requests in each.latency.items():
-            counts[place] += requests
-    counts[-1] = max(0, counts[-1] - arm.totals["errors"])
-    return counts
-
-
 def tail_edge(counts: Sequence[int]) -> int | None:
     """Bin above whose upper edge the part of requests is nearest to 5 %, by ratio; None without requests.
 
@@ -41,7 +31,7 @@ def tail_edge(counts: Sequence[int]) -> int | None:
 
 def slow_rates(window: StageWindow) -> tuple[Rate, Rate]:
     """Answers beyond the edge of both arms together, per answer; (candidate, champion)."""
-    both = [a + b for a, b in zip(histogram(window.candidate), histogram(window.champion), strict=True)]
+    both = [a + b for a, b in zip(window.candidate.histogram, window.champion.histogram, strict=True)]
     edge = tail_edge(both)
     return _slow(window.candidate, edge), _slow(window.champion, edge)
 
@@ -80,7 +70,7 @@ def p95_ratio(windows: Sequence[StageWindow]) -> float | None:
     """Candidate's p95 over the champion's: mean of the windows' on a log scale, by the smaller arm's requests."""
     above = weights = 0.0
     for window in windows:
-        candidate, champion = histogram(window.candidate), histogram(window.champion)
+        candidate, champion = window.candidate.histogram, window.champion.histogram
         ours, theirs = p95_ms(candidate), p95_ms(champion)
         if ours and theirs:
             weight = min(sum(candidate), sum(champion))

@@ -10,7 +10,7 @@ from understudy.domain.judge.clicks import click_rates, compare
 from understudy.domain.judge.clusters import Rate, excess_of, rate, ratio_of, tallies
 from understudy.domain.judge.evalues import FEWER, SLOWER, WORSE, EValue, Prior, rate_e_process
 from understudy.domain.judge.finding import Finding
-from understudy.domain.judge.latency import histogram, p95_ms, p95_ratio, slow_rates
+from understudy.domain.judge.latency import p95_ms, p95_ratio, slow_rates
 from understudy.domain.judge.policy import JudgePolicy
 from understudy.domain.judge.sample_ratio import deviation, mismatch
 from understudy.domain.judge.shapes import ArmOutcomes, StageWindow
@@ -54,7 +54,7 @@ def latency(windows: Windows, policy: JudgePolicy) -> Finding:
     rates, found = _bets(windows, slow_rates, SLOWER)
     ratio = p95_ratio(windows[found.since :])
     beyond = ratio is not None and ratio >= policy.max_latency_ratio
-    ours, theirs = (p95_ms(histogram(arm)) for arm in (windows[-1].candidate, windows[-1].champion))
+    ours, theirs = (p95_ms(arm.histogram) for arm in (windows[-1].candidate, windows[-1].champion))
     numbers = _numbers(found, policy.alpha("latency"), rates) | {
         "p95_ms": {"candidate": ours, "champion": theirs},
         "ratio": ratio,

@@ -73,6 +73,16 @@ class ArmOutcomes:
     def totals(self) -> Mapping[str, int]:
         return {name: sum(getattr(each, name) for each in self.buckets) for name in COUNTS}
 
+    @cached_property
+    def histogram(self) -> list[int]:
+        """Answered requests by bin. The log counts a failure as slower than any answer; failures are the error rate's affair."""
+        counts = [0] * LATENCY_BINS
+        for each in self.buckets:
+            for place, requests in each.latency.items():
+                counts[place] += requests
+        counts[-1] = max(0, counts[-1] - self.totals["errors"])
+        return counts
+
     @classmethod
     def of(cls, rows: Iterable[tuple[int, Mapping[str, Any]]], shown: bytes | None = None) -> ArmOutcomes:
         """Add up rows of OutcomesTable, (bucket, counts) each; several hours or traffic versions of a bucket are summed."""
