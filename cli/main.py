@@ -13,6 +13,7 @@ from cli import (
     data_commands,
     demo,
     night_commands,
+    poison_commands,
     release_commands,
     serving_commands,
     traffic_commands,
@@ -27,7 +28,15 @@ app = typer.Typer(
     "On a laptop: [bold]understudy up[/], [bold]understudy data generate[/], [bold]understudy night[/], [bold]understudy recommend --user u000007[/]. "
     "With AWS credentials the same commands work on the deployed stack.",
 )
-for module in (account_commands, night_commands, release_commands, serving_commands, traffic_commands, demo):
+for module in (
+    account_commands,
+    night_commands,
+    release_commands,
+    serving_commands,
+    traffic_commands,
+    poison_commands,
+    demo,
+):
     module.register(app)
 app.add_typer(data_commands.app, name="data")
 

@@ -59,7 +59,7 @@ def content_of(s3: Any, record: ReleaseRecord, scratch: Path) -> Items:
     vectors, items = scratch / record.release_id / "vectors", scratch / record.release_id / "items"
     download(s3, record.vectors_s3, vectors)
     download(s3, f"{record.prepared_s3.rstrip('/')}/items", items)
-    return read_items([vectors], items, record.item_fields, 64)
+    return read_items(sorted(vectors.glob("*.parquet")), items, record.item_fields, 64)
 
 
 def poisoned(content: Items, poison: Poison, record: ReleaseRecord, other: Items | None = None) -> Items:
