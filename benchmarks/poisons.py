@@ -31,11 +31,11 @@ from understudy.contracts.release import ReleaseRecord
 
 VISITS, K = 2000, 10
 SETTINGS = (  # visits a second, delta, seconds a bake, seconds between looks, minimum requests
-    Setting(rps=15, delta=0.25, bake_s=20, look_s=3, min_requests=30),
-    Setting(rps=25, delta=0.20, bake_s=20, look_s=3, min_requests=40),
-    Setting(rps=25, delta=0.25, bake_s=20, look_s=3, min_requests=40),
-    Setting(rps=25, delta=0.30, bake_s=20, look_s=3, min_requests=40),
-    Setting(rps=40, delta=0.20, bake_s=20, look_s=3, min_requests=60),
+    Setting(rps=10, delta=0.25, bake_s=30, look_s=3, min_requests=15),
+    Setting(rps=15, delta=0.25, bake_s=20, look_s=3, min_requests=20),
+    Setting(rps=15, delta=0.25, bake_s=30, look_s=3, min_requests=20),
+    Setting(rps=15, delta=0.20, bake_s=30, look_s=3, min_requests=20),
+    Setting(rps=25, delta=0.20, bake_s=25, look_s=3, min_requests=30),
 )
 
 

@@ -28,13 +28,16 @@ class Setting:
     bake_s: float
     look_s: float
     min_requests: int
+    lag_s: float = (
+        12.0  # until an outcome is known: a delivery stream keeps records for 10 s, and they are added up then
+    )
     shares_bp: tuple[int, ...] = SHARES_BP
 
     def __str__(self) -> str:
         shares = "/".join(f"{share / 100:g}" for share in self.shares_bp)
         return (
             f"{self.rps:g} rps, delta {self.delta:g}, bake {self.bake_s:g} s, look {self.look_s:g} s, "
-            f"min {self.min_requests}, {shares} %"
+            f"min {self.min_requests}, {shares} %, known after {self.lag_s:g} s"
         )
 
 
@@ -63,11 +66,13 @@ class Race:
         windows: list[StageWindow] = []
         for stage, share in enumerate(self._setting.shares_bp):
             counts: dict[int, list[int]] = defaultdict(lambda: [0, 0])
-            elapsed, extended = 0.0, False
+            known_s, elapsed, extended = 0.0, 0.0, False
             while True:
                 wait = min(self._setting.look_s, max(0.1, self._setting.bake_s * (1 + extended) - elapsed))
                 elapsed, total = elapsed + wait, total + wait
-                self._visit(rng, seed, share, wait, counts)
+                news_s = max(0.0, elapsed - self._setting.lag_s) - known_s
+                known_s += news_s
+                self._visit(rng, seed, share, news_s, counts)
                 window = _window(share, counts)
                 last = stage == len(self._setting.shares_bp) - 1
                 verdict = judge(StageEvidence((*windows, window), last, elapsed, extended), self._policy)
@@ -87,7 +92,8 @@ class Race:
         return Ended("promoted", len(self._setting.shares_bp), total)
 
     def _visit(self, rng: Random, seed: int, share: int, seconds: float, counts: dict[int, list[int]]) -> None:
-        for _ in range(max(1, round(rng.gauss(self._setting.rps * seconds, (self._setting.rps * seconds) ** 0.5)))):
+        expected = self._setting.rps * seconds
+        for _ in range(max(0, round(rng.gauss(expected, expected**0.5)))):
             user = rng.choice(self._visits)
             bucket = bucket_of(f"race-{seed}", user)
             rate = (self._candidate if bucket < share else self._champion)[user]
