@@ -38,9 +38,12 @@ def write_package(
     calibration = scorer.calibration.to_document()
     (folder / ENCODING).write_bytes(encoding)
     (folder / FILES[picked.form]).write_bytes(picked.model)
+    trees = FILES[ServedForm.BOOSTER]  # whatever is served, monitors explain it by the trees themselves
+    if picked.form is not ServedForm.BOOSTER:
+        (folder / trees).write_text(picked.booster.model_to_string(num_iteration=picked.booster.best_iteration))
     copy_code(folder / "code")
     onnx, booster = choice.fitted[ServedForm.ONNX], choice.fitted[ServedForm.BOOSTER]
-    files = {"encoding": ENCODING, "model": FILES[picked.form]}
+    files = {"encoding": ENCODING, "model": FILES[picked.form], "trees": trees}
     manifest = {
         "kind": "ranker",
         "format": 1,
@@ -51,7 +54,9 @@ def write_package(
         "served_form": picked.form.value,
         "served_form_reason": choice.reason,
         "files": files,
-        "sha256": {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in files.values()},
+        "sha256": {
+            name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in sorted(set(files.values()))
+        },
         "latency_ms": {form.value: round(fitted.latency_ms, 4) for form, fitted in choice.fitted.items()},
         "export": {
             "seconds": round(onnx.export_s, 4),
