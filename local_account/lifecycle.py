@@ -56,7 +56,7 @@ def serve(state: Path, port: int = 0) -> None:
     state = state.resolve()
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    for chatty in ("faiss", "uvicorn", "botocore", "opensearch"):
+    for chatty in ("faiss", "botocore", "opensearch"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     _forget_other_accounts()
     sys.setswitchinterval(0.001)  # a request's 1 ms must not wait 5 ms for another thread's turn to end
@@ -65,16 +65,21 @@ def serve(state: Path, port: int = 0) -> None:
         signal.signal(number, lambda *_: stopping.set())
     with _held(state):
         listener = _listen(state, port)
-        from local_account.front_door.local import LocalAccount  # a second of imports, once it is known to be of use
+        # A second of imports, once it is known to be of use.
+        from local_account.front_door.collector import Collector
+        from local_account.front_door.local import LocalAccount
 
         account = LocalAccount(state, listener)
+        collector = Collector(lambda: account.answered)
         try:
             account.start()
+            collector.start()
             (state / "endpoint").write_text(account.endpoint_url)
             stopping.wait()
         finally:
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, signal.SIG_IGN)
+            collector.stop()
             account.stop()
             logging.shutdown()
 

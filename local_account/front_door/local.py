@@ -84,6 +84,11 @@ class LocalAccount:
             self._journal.close()
             self._journal = None
 
+    @property
+    def answered(self) -> int:
+        """Requests from outside so far, about."""
+        return self._server.answered
+
     def credentials_for(self, role_arn: str, session_name: str, service: str | None = None) -> Credentials:
         """Fresh credentials of a role session, which do not expire.
 

@@ -26,6 +26,7 @@ class Server:
     """Listens from `start` to `stop`; every request goes to `answer` on its connection's thread."""
 
     def __init__(self, answer: Callable[[Call], Response], listener: socket.socket) -> None:
+        self.answered = 0  # requests so far, about: threads count it without a lock
         self._answer = answer
         self._listener = listener
         self._connections: dict[Connection, threading.Thread] = {}
@@ -54,6 +55,10 @@ class Server:
             thread.join(max(0.0, ends - time.monotonic()))
             connection.abort()
 
+    def _counted(self, call: Call) -> Response:
+        self.answered += 1
+        return self._answer(call)
+
     def _accept(self) -> None:
         while not self._stopping.is_set():
             try:
@@ -64,7 +69,7 @@ class Server:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             # The kernel watches the time: a timeout of Python's own would ask for the socket's state before every read.
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("@ll", _IDLE_S, 0))
-            connection = Connection(sock, self._answer)
+            connection = Connection(sock, self._counted)
             thread = threading.Thread(target=self._serve, args=(connection,), name="front-door-call", daemon=True)
             with self._lock:
                 self._connections[connection] = thread

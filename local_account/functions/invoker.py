@@ -13,7 +13,7 @@ from typing import Any
 
 from local_account.account import Account
 from local_account.functions.catalog import Catalog
-from local_account.functions.environment import ExecutionEnvironment, Invocation, Outcome
+from local_account.functions.environment import INIT_S, ExecutionEnvironment, Invocation, Outcome
 from local_account.functions.logs import LogWriter
 from local_account.functions.names import LATEST, FunctionName
 from local_account.functions.pool import NoCapacity, Pool
@@ -23,7 +23,7 @@ from local_account.wire import AwsError
 ENVIRONMENTS = max(
     8, 4 * (os.cpu_count() or 2)
 )  # of one function version at once, unless reserved concurrency says less
-_WAIT_S = 60.0  # for one of them, before the call is throttled
+WAIT_S = 60.0  # for one of them, before the call is throttled
 
 
 @dataclass(slots=True)
@@ -61,8 +61,15 @@ class Invoker:
     def stopping(self) -> bool:
         return self._stopping.is_set()
 
-    def invoke(self, function: FunctionName, event: bytes, client_context: str = "", request_id: str = "") -> Result:
-        """Run a function and wait for its result.
+    def invoke(
+        self,
+        function: FunctionName,
+        event: bytes,
+        client_context: str = "",
+        request_id: str = "",
+        wait_s: float = WAIT_S,
+    ) -> Result:
+        """Run a function and wait for its result; `wait_s` is for an environment.
 
         Raises
         ------
@@ -75,7 +82,7 @@ class Invoker:
         call = Invocation(request_id, event, function.arn, trace, client_context)
         self._enter(function)
         try:
-            outcome = self._pool(configuration).invoke(call, _WAIT_S)
+            outcome = self._pool(configuration).invoke(call, wait_s)
         except NoCapacity:
             if self.stopping:
                 raise AwsError("ServiceException", "the local account is stopping", 503) from None
@@ -86,6 +93,11 @@ class Invoker:
         self._logs.write(configuration["LoggingConfig"]["LogGroup"], outcome.log_stream, outcome.lines)
         self._count(function, outcome)
         return Result(request_id, configuration["Version"], outcome)
+
+    def longest_s(self, function: FunctionName) -> float:
+        """Seconds after which a call has surely ended, once it has an environment: a cold one, and the function's own time."""
+        timeout_s: int = self._catalog.at(function)["Timeout"]
+        return INIT_S + 2 * timeout_s
 
     def retire(self, name: str, version: str | None = None) -> None:
         """Stop using the environments of a version, or of all versions: their code or configuration is gone."""

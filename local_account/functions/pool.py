@@ -1,7 +1,13 @@
-"""Warm execution environments of one function version: reused last in first out, so that what is not needed grows old."""
+"""Warm execution environments of one function version: reused last in first out, so that what is not needed grows old.
+
+Lambda starts an environment for every call that finds none free. Here a start takes a core for as long as dozens of warm calls, so
+that a burst which starts one for each of its calls makes all of them slower: a call waits for a warm one while that is expected to be
+sooner (`Pool._patience_s`), and only as many start at once as there are cores.
+"""
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import deque
@@ -11,6 +17,9 @@ from local_account.functions.environment import ExecutionEnvironment, Invocation
 
 IDLE_S = 300.0  # an environment nobody called for this long is ended
 AGE_S = 3 * 3600.0  # and one this old is renewed, before its role's credentials run out
+STARTS_AT_ONCE = os.cpu_count() or 2
+_LEAST_PATIENCE_S = 0.01
+_NEWEST = 0.1  # weight of the newest call in what a call usually takes
 
 
 class NoCapacity(Exception):
@@ -32,7 +41,9 @@ class Pool:
         self._start, self._limit = start, limit
         self._idle: deque[ExecutionEnvironment] = deque()
         self._busy: set[ExecutionEnvironment] = set()
-        self._total = 0
+        self._total = self._starting = self._waiting = 0
+        self._call_s: float | None = None  # what a call usually takes, and what the last start took
+        self._start_s = 0.0
         self._keep = 0
         self._retired = self._killed = False
         self._freed = threading.Condition()
@@ -51,7 +62,11 @@ class Pool:
                 if self._killed:
                     raise NoCapacity
                 self._busy.add(environment)
-            return environment.invoke(call)
+            began = time.monotonic()
+            outcome = environment.invoke(call)
+            took_s = time.monotonic() - began
+            self._call_s = took_s if self._call_s is None else self._call_s + _NEWEST * (took_s - self._call_s)
+            return outcome
         finally:
             self._busy.discard(environment)
             self._release(environment)
@@ -113,34 +128,63 @@ class Pool:
             if self._retired or self._total >= self._keep:
                 return False
             self._total += 1
+            self._starting += 1
             return True
 
     def _acquire(self, wait_s: float) -> ExecutionEnvironment:
-        deadline = time.monotonic() + wait_s
         while True:
-            with self._freed:
-                environment = self._idle.pop() if self._idle else None
-                if environment is None and self._total >= self._limit:
-                    if not self._freed.wait(deadline - time.monotonic()) and time.monotonic() >= deadline:
-                        raise NoCapacity
-                    continue
-                if environment is None:
-                    self._total += 1
+            environment = self._take(time.monotonic() + wait_s)
             if environment is None:
                 return self._new(provisioned=False)
             if environment.usable():
                 return environment
             self._discard(environment)
 
+    def _take(self, deadline: float) -> ExecutionEnvironment | None:
+        """A warm environment, or None for the right to start one."""
+        began = time.monotonic()
+        with self._freed:
+            self._waiting += 1
+            try:
+                while not self._idle:
+                    now = time.monotonic()
+                    left = deadline - now
+                    if self._total < self._limit and self._starting < STARTS_AT_ONCE:
+                        patience_s = self._patience_s() - (now - began)
+                        if patience_s <= 0 or left <= 0:
+                            self._total += 1
+                            self._starting += 1
+                            return None
+                        left = min(left, patience_s)
+                    elif left <= 0:
+                        raise NoCapacity
+                    self._freed.wait(left)
+                return self._idle.pop()
+            finally:
+                self._waiting -= 1
+
+    def _patience_s(self) -> float:
+        """How long a call waits for a warm environment: not at all where a start is expected to be sooner."""
+        warm = self._total - self._starting
+        if warm <= 0 or self._call_s is None:
+            return 0.0
+        expected_s = self._call_s * self._waiting / warm
+        return 0.0 if expected_s >= self._start_s else max(_LEAST_PATIENCE_S, 2 * expected_s)
+
     def _new(self, provisioned: bool) -> ExecutionEnvironment:
+        began = time.monotonic()
         try:
             environment = self._start(provisioned)
             environment.init()
         except BaseException:
             with self._freed:
                 self._total -= 1
-                self._freed.notify()
             raise
+        finally:
+            with self._freed:
+                self._starting -= 1
+                self._start_s = time.monotonic() - began
+                self._freed.notify()
         return environment
 
     def _release(self, environment: ExecutionEnvironment) -> None:

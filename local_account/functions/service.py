@@ -11,7 +11,7 @@ from local_account.account import Account
 from local_account.functions.archive import Packages
 from local_account.functions.asynchronous import Events
 from local_account.functions.catalog import Catalog
-from local_account.functions.invoker import Invoker
+from local_account.functions.invoker import WAIT_S, Invoker
 from local_account.functions.layers import Layers
 from local_account.functions.logs import LogWriter
 from local_account.functions.names import LATEST, FunctionName, parse_function_name
@@ -69,8 +69,15 @@ class LambdaService(RestService):
         self._logs.stop()
         self._records.close()
 
-    def call(self, function: str, event: bytes, *, service: str, source_arn: str) -> tuple[bytes, bool]:
+    def call(
+        self, function: str, event: bytes, *, service: str, source_arn: str, wait_s: float = WAIT_S
+    ) -> tuple[bytes, bool]:
         """Invoke synchronously on behalf of an AWS service, such as `apigateway.amazonaws.com`.
+
+        Parameters
+        ----------
+        wait_s : float
+            Seconds to wait for an environment before the call is throttled.
 
         Returns
         -------
@@ -83,8 +90,12 @@ class LambdaService(RestService):
             otherwise as `Invoke`.
         """
         name = self._permitted(function, service, source_arn)
-        outcome = self._invoker.invoke(name, event).outcome
+        outcome = self._invoker.invoke(name, event, wait_s=wait_s).outcome
         return outcome.payload, outcome.failed
+
+    def longest_s(self, function: str) -> float:
+        """Seconds after which a call of this function has surely ended, beside what it waits for an environment."""
+        return self._invoker.longest_s(parse_function_name(function))
 
     def call_later(self, function: str, event: bytes, *, service: str, source_arn: str) -> str:
         """Invoke asynchronously on behalf of an AWS service; the request id. The event is on disk before it returns."""

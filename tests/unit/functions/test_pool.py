@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -40,17 +43,37 @@ class Environment:
 
 
 class World:
+    """A pool whose starts and calls take what they are said to take, by a clock that nothing else moves."""
+
     def __init__(self, limit: int = 2) -> None:
         self.made: list[Environment] = []
         self.then: Any = None
+        self.while_starting: Any = None
+        self.start_takes_s = self.call_takes_s = 0.0
+        self.now = 0.0
         self.pool = Pool(self.start, limit)  # type: ignore[arg-type]
 
     def start(self, provisioned: bool) -> Environment:
-        self.made.append(Environment(len(self.made), provisioned, lambda one: self.then and self.then(one)))
+        self.now += self.start_takes_s
+        if self.while_starting:
+            self.while_starting()
+        self.made.append(Environment(len(self.made), provisioned, self.during))
         return self.made[-1]
+
+    def during(self, one: Environment) -> None:
+        self.now += self.call_takes_s
+        if self.then:
+            self.then(one)
 
     def invoke(self) -> int:
         return int(self.pool.invoke(CALL, 0.0).payload)
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    world = World(limit=4)
+    monkeypatch.setattr(pool_module, "time", SimpleNamespace(monotonic=lambda: world.now))
+    return world
 
 
 def test_a_warm_environment_is_used_again() -> None:
@@ -71,6 +94,42 @@ def test_a_call_during_a_call_gets_another_environment_and_the_limit_holds() -> 
     world.then = nest
     assert world.invoke() == 0
     assert inner == ["none free", 1]
+
+
+def test_a_call_waits_for_a_warm_environment_that_is_free_sooner_than_a_new_one(world: World, monkeypatch: Any) -> None:
+    monkeypatch.setattr(pool_module, "_LEAST_PATIENCE_S", 60.0)
+    world.start_takes_s = 30.0
+    world.invoke()
+    inside, go_on = threading.Event(), threading.Event()
+    world.then = lambda _one: (inside.set(), go_on.wait(10))
+    with ThreadPoolExecutor(2) as callers:
+        first = callers.submit(world.pool.invoke, CALL, 60.0)
+        inside.wait(10)
+        second = callers.submit(world.pool.invoke, CALL, 60.0)
+        world.then = None
+        go_on.set()
+        assert {first.result(10).payload, second.result(10).payload} == {b"0"}
+
+
+def test_a_call_does_not_wait_where_calls_take_longer_than_a_start(world: World, monkeypatch: Any) -> None:
+    monkeypatch.setattr(pool_module, "_LEAST_PATIENCE_S", 3600.0)
+    world.start_takes_s, world.call_takes_s = 1.0, 5.0
+    world.invoke()
+    inner: list[int] = []
+    world.then = lambda one: inner.append(world.invoke()) if one.number == 0 else None
+    assert world.invoke() == 0
+    assert inner == [1]
+
+
+def test_no_more_start_at_once_than_there_are_cores(world: World, monkeypatch: Any) -> None:
+    monkeypatch.setattr(pool_module, "STARTS_AT_ONCE", 1)
+
+    def second_start() -> None:
+        with pytest.raises(NoCapacity):
+            world.invoke()
+
+    world.while_starting = second_start
+    assert world.invoke() == 0
 
 
 def test_an_environment_that_died_is_replaced_and_frees_its_place() -> None:
