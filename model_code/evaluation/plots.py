@@ -31,18 +31,18 @@ STYLE: Any = {
 
 def recall_curve(curves: Mapping[str, np.ndarray]) -> str:
     """Mean recall at every k; `curves` name -> shape (K,)."""
-    figure, axes = _figure(4.6, 3.1)
+    figure, axes = new_figure(4.6, 3.1)
     colors = {"candidate": CANDIDATE, "champion": CHAMPION}
     for name, curve in curves.items():
         axes.plot(np.arange(1, len(curve) + 1), curve, color=colors.get(name, BASELINE), label=name, lw=1.8)
     axes.set(xlabel="k", ylabel="recall@k", xlim=(1, None), ylim=(0, None))
     axes.legend(frameon=False)
-    return _svg(figure, "Recall at k of candidate, champion and the most popular items")
+    return inline_svg(figure, "Recall at k of candidate, champion and the most popular items")
 
 
 def calibration(labels: np.ndarray, probabilities: Mapping[str, np.ndarray], bins: int = 10) -> str:
     """Observed click rate over the mean predicted one, ten bins of equal mass, with ± one standard error."""
-    figure, axes = _figure(4.6, 3.1)
+    figure, axes = new_figure(4.6, 3.1)
     largest = 0.0
     for (name, predicted), color in zip(probabilities.items(), (CANDIDATE, CHAMPION), strict=False):
         group = equal_mass_bins(predicted, bins)
@@ -54,13 +54,13 @@ def calibration(labels: np.ndarray, probabilities: Mapping[str, np.ndarray], bin
     axes.plot([0, largest], [0, largest], color=BASELINE, lw=1, ls="--", label="perfect")
     axes.set(xlabel="predicted probability", ylabel="observed click rate", xlim=(0, None), ylim=(0, None))
     axes.legend(frameon=False)
-    return _svg(figure, "Observed click rate over predicted probability")
+    return inline_svg(figure, "Observed click rate over predicted probability")
 
 
 def segment_bars(segments: Sequence[Mapping[str, Any]], figure_name: str) -> str:
     """One figure by segment, candidate beside champion where there is one."""
     shown = [line for line in segments if line.get(figure_name) is not None]
-    figure, axes = _figure(4.6, max(2.0, 0.24 * len(shown) + 0.8))
+    figure, axes = new_figure(4.6, max(2.0, 0.24 * len(shown) + 0.8))
     places = np.arange(len(shown))
     both = any(line.get(f"champion_{figure_name}") is not None for line in shown)
     height = 0.38 if both else 0.7
@@ -76,27 +76,27 @@ def segment_bars(segments: Sequence[Mapping[str, Any]], figure_name: str) -> str
         axes.axvline(0.5, color=BASELINE, lw=1, ls="--")
         axes.set_xlim(left=0.4)
     axes.set_xlabel(figure_name.replace("_at_", "@").replace("auc", "AUC"))
-    return _svg(figure, f"{figure_name} by segment")
+    return inline_svg(figure, f"{figure_name} by segment")
 
 
 def attribution_bars(attributions: Mapping[str, float]) -> str:
     """Mean |SHAP| of each declared column, largest first."""
     ordered = sorted(attributions.items(), key=lambda pair: -pair[1])
-    figure, axes = _figure(4.6, 0.21 * len(ordered) + 0.7)
+    figure, axes = new_figure(4.6, 0.21 * len(ordered) + 0.7)
     axes.barh([name for name, _ in ordered], [value for _, value in ordered], 0.7, color=CANDIDATE)
     axes.invert_yaxis()
     axes.grid(visible=False, axis="y")
     axes.set_xlabel("mean |SHAP|, log odds")
-    return _svg(figure, "Feature attributions of the ranker")
+    return inline_svg(figure, "Feature attributions of the ranker")
 
 
-def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+def new_figure(width: float, height: float) -> tuple[Figure, Axes]:
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         return figure, figure.subplots()
 
 
-def _svg(figure: Figure, description: str) -> str:
+def inline_svg(figure: Figure, description: str) -> str:
     """The drawing alone, without XML prologue and metadata, described for who cannot see it."""
     sink = io.StringIO()
     with matplotlib.rc_context(STYLE):

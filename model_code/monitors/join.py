@@ -18,6 +18,7 @@ from monitors.served import Lists, Served, read_served
 from monitors.shown import Column, Shown, numbered
 from monitors.window import Window
 
+MAX_REQUESTS = 5000  # 50,000 shown rows: 1 % of effect is beyond noise long before
 DIGITS = 6  # of a score in a served-list record
 
 
@@ -37,7 +38,7 @@ class Source:
     capture: Path
     served: Path
     ground_truth: Path | None = None
-    max_requests: int = 5000
+    max_requests: int = MAX_REQUESTS
 
 
 def join_window(source: Source, window: Window, release_id: str, columns: Sequence[Column]) -> Joined:
