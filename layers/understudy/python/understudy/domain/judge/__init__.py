@@ -2,8 +2,9 @@
 
 shapes    counts in, verdict out            policy   what is tolerated, the budget and its split
 evalues   bets on counts, any time          clusters users are independent, requests are not
-metrics   a finding a guardrail, by clicks, latency, sample_ratio
+metrics   a finding a guardrail, by clicks, latency, sample_ratio, item_coverage
 verdict   pass, fail or inconclusive        bake     what follows, by the clock of a stage
+schema    JSON Schema of the verdict
 """
 
 from understudy.domain.judge.policy import JudgePolicy

@@ -27,9 +27,9 @@ class Rate:
 def rate(pairs: Iterable[Pair]) -> Rate:
     """Ratio estimator over clusters (Cochran 1977, "Sampling Techniques", section 6.2)."""
     held = [pair for pair in pairs if pair[0] or pair[1]]
-    events, exposure, units = sum(e for e, _ in held), sum(m for _, m in held), len(held)
+    events, exposure, units = sum([e for e, _ in held]), sum([m for _, m in held]), len(held)
     value = events / exposure if exposure else 0.0
-    spread = sum((e - value * m) ** 2 for e, m in held)
+    spread = sum([(e - value * m) ** 2 for e, m in held])
     return Rate(events, exposure, units, spread * units / (units - 1) if units > 1 else spread)
 
 

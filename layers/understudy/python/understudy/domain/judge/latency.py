@@ -41,8 +41,8 @@ def _slow(arm: ArmOutcomes, edge: int | None) -> Rate:
 
 
 def _slow_of(each: BucketOutcome, edge: int) -> tuple[int, int]:
-    failed = min(each.errors, each.latency.get(LATENCY_BINS - 1, 0))
-    slow = sum(requests for place, requests in each.latency.items() if place > edge)
+    failed = min(each.errors, each.latency.get(LATENCY_BINS - 1, 0)) if each.errors else 0
+    slow = sum([requests for place, requests in each.latency.items() if place > edge])
     return max(0, slow - failed), sum(each.latency.values()) - failed
 
 

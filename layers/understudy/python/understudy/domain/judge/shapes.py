@@ -42,24 +42,29 @@ class BucketOutcome:
     latency: Mapping[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        where = f"bucket {self.bucket}"
+        counts = (self.requests, self.errors, self.degraded, self.impressions, self.clicks)
         if not _whole(self.bucket) or self.bucket >= ALL_BP:
-            raise BadEvidence(where, "a bucket is a whole number in 0-9999")
-        for name in COUNTS:
-            if not _whole(getattr(self, name)):
-                raise BadEvidence(f"{where}: {name} {getattr(self, name)!r}", "a count is a whole number of at least 0")
+            raise BadEvidence(f"bucket {self.bucket!r}", "a bucket is a whole number in 0-9999")
+        if not all(map(_whole, counts)):
+            said = dict(zip(COUNTS, counts, strict=True))
+            raise BadEvidence(f"bucket {self.bucket}: {said!r}", "a count is a whole number of at least 0")
+        if (
+            not all(map(_whole, (*self.latency, *self.latency.values())))
+            or max(self.latency, default=0) >= LATENCY_BINS
+        ):
+            raise BadEvidence(
+                f"bucket {self.bucket}: latency {dict(self.latency)!r}",
+                f"bins 0-{LATENCY_BINS - 1} with whole counts of at least 0",
+            )
         if max(self.errors, self.degraded, sum(self.latency.values())) > self.requests:
             raise BadEvidence(
-                f"{where}: {self.requests} requests", "errors, degraded and latencies do not exceed the requests"
-            )
-        if not all(_whole(place) and place < LATENCY_BINS and _whole(n) for place, n in self.latency.items()):
-            raise BadEvidence(
-                f"{where}: latency {dict(self.latency)!r}", f"bins 0-{LATENCY_BINS - 1} with whole counts of at least 0"
+                f"bucket {self.bucket}: {self.requests} requests",
+                "errors, degraded and latencies do not exceed the requests",
             )
 
 
 def _whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return type(value) is int and value >= 0
 
 
 @dataclass(frozen=True)
