@@ -1,4 +1,7 @@
-"""JSON Schema (2020-12) of a verdict as `Verdict.to_json` writes it: what readers of `verdicts/` may rely on."""
+"""JSON Schema (2020-12) of a verdict as `Verdict.to_json` writes it: what readers of `verdicts/` may rely on.
+
+Evidence is empty where there was no second arm to compare with.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +70,7 @@ VERDICT_SCHEMA: dict[str, Any] = {
         {
             "verdict": {"enum": ["pass", "fail", "inconclusive"]},
             "reasons": {"type": "array", "items": {"type": "string"}, "minItems": 1},
-            "evidence": _EVIDENCE,
+            "evidence": {"anyOf": [_EVIDENCE, {"type": "object", "maxProperties": 0}]},
         }
     ),
 }
