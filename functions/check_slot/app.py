@@ -1,7 +1,7 @@
-"""Are both endpoints in service, with the very configurations that were asked for?
+"""Are both endpoints in service, with the very configurations and instances that were asked for?
 
 In   AskedSlot   events/check_slot/*.json
-Out  {"in_service": [endpoint names]}; NotReady until they are
+Out  {"in_service": [endpoint names]}; NotReady until they are, SlotChanged when one came to rest elsewhere
 """
 
 from __future__ import annotations

@@ -13,10 +13,10 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from understudy.adapters.aws import DynamoReleases, DynamoTraffic, client
+from understudy.adapters.aws import DynamoReleases, client
 from understudy.adapters.registry import approvals, release_of_package
 from understudy.contracts.rollout import PackageApproved
-from understudy.domain.rollout import decide_start
+from understudy.domain.rollout import WAITING, decide_start
 from understudy.settings import StartRolloutSettings
 
 logger = Logger()
@@ -25,7 +25,6 @@ logger = Logger()
 @dataclass(frozen=True, slots=True)
 class World:
     settings: StartRolloutSettings
-    traffic: DynamoTraffic
     releases: DynamoReleases
     sagemaker: Any
     states: Any
@@ -33,36 +32,34 @@ class World:
 
 @cache
 def world() -> World:
-    s, dynamodb = StartRolloutSettings.from_env(), client("dynamodb")
-    return World(
-        s,
-        DynamoTraffic(dynamodb, s.traffic_table),
-        DynamoReleases(dynamodb, s.releases_table),
-        client("sagemaker"),
-        client("stepfunctions"),
-    )
+    s = StartRolloutSettings.from_env()
+    releases = DynamoReleases(client("dynamodb"), s.releases_table)
+    return World(s, releases, client("sagemaker"), client("stepfunctions"))
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     w, package_arn = world(), PackageApproved.model_validate(event).detail.package_arn
     record = w.releases.get(release_of_package(w.sagemaker, package_arn))
-    stage = decide_start(record, w.traffic.current(), approvals=approvals(w.sagemaker, record))
-    if stage is None or record is None:
-        return {"action": "leave", "release_id": "", "reason": f"{package_arn} belongs to no release of ours"}
-    if record.status in ("registered", "pending") and approvals(w.sagemaker, record) == ["Approved", "Approved"]:
-        w.releases.move_status(record, "approved", record.fence)
-    if stage.action == "fill":  # the same name and input again is the same execution, so a duplicate event is harmless
-        start_input = json.dumps({"release_id": record.release_id})
-        try:
-            w.states.start_execution(
-                stateMachineArn=w.settings.roll_out_machine_arn, name=record.release_id, input=start_input
-            )
-        except w.states.exceptions.ExecutionAlreadyExists:
-            stage = stage.model_copy(update={"action": "leave", "reason": "its rollout was started before"})
-    logger.info("release approved", release_id=record.release_id, action=stage.action, reason=stage.reason)
-    return {
-        "action": "start" if stage.action == "fill" else "leave",
-        "release_id": record.release_id,
-        "reason": stage.reason,
-    }
+    why_not = decide_start(record, approvals(w.sagemaker, record))
+    if record is not None and why_not is None:
+        if record.status != WAITING:
+            w.releases.move_status(record, WAITING, record.fence)
+        why_not = _start(w, record.release_id)
+    release_id = record.release_id if record else ""
+    action, reason = ("start", "approved") if why_not is None else ("leave", why_not)
+    logger.info("release approved", package=package_arn, release_id=release_id, action=action, reason=reason)
+    return {"action": action, "release_id": release_id, "reason": reason}
+
+
+def _start(w: World, release_id: str) -> str | None:
+    """The same name and input again is the same execution, so a duplicate event or a lost reply starts nothing twice."""
+    try:
+        w.states.start_execution(
+            stateMachineArn=w.settings.roll_out_machine_arn,
+            name=release_id,
+            input=json.dumps({"release_id": release_id}),
+        )
+    except w.states.exceptions.ExecutionAlreadyExists:
+        return "its rollout was started before"
+    return None

@@ -1,7 +1,7 @@
-"""A rollout begins: hold the stage's lease and say which slot the release may fill.
+"""A rollout's turn: hold the stage's lease, and say through which stages the release goes, and in which slot.
 
 In   {release_id, execution_arn}   events/take_stage/*.json
-Out  Stage: {action, release_id, slot, fence, reason}; LeaseHeld names the rollout that runs already
+Out  RolloutPlan; LeaseHeld or NotReady while another rollout, or the rollback of one, has the stage
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from understudy.adapters.aws import DynamoLeases, DynamoReleases, DynamoTraffic, client
-from understudy.adapters.night import hold
-from understudy.contracts.rollout import TakeStageEvent
-from understudy.domain.rollout import STAGE_LEASE, decide_stage
+from understudy.adapters.stage import hold_stage, mark
+from understudy.contracts.rollout import RolloutPlan, TakeStageEvent
+from understudy.domain.rollout import newest_waiting, plan_rollout, superseded
+from understudy.domain.stages import StagePlan, shares_of, stages_of
 from understudy.errors import InvalidInput
+from understudy.ports import LeaseStore, ReleaseStore, TrafficStore
 from understudy.settings import TakeStageSettings
 
 logger = Logger()
@@ -26,39 +28,38 @@ logger = Logger()
 @dataclass(frozen=True, slots=True)
 class World:
     settings: TakeStageSettings
-    leases: DynamoLeases
-    traffic: DynamoTraffic
-    releases: DynamoReleases
-    states: Any
+    leases: LeaseStore
+    traffic: TrafficStore
+    releases: ReleaseStore
 
 
 @cache
 def world() -> World:
     s, dynamodb = TakeStageSettings.from_env(), client("dynamodb")
-    stores = (
+    return World(
+        s,
         DynamoLeases(dynamodb, s.lease_table),
         DynamoTraffic(dynamodb, s.traffic_table),
         DynamoReleases(dynamodb, s.releases_table),
     )
-    return World(s, *stores, client("stepfunctions"))
 
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     w, asked = world(), TakeStageEvent.model_validate(event)
-    record = w.releases.get(asked.release_id)
+    s, record = w.settings, w.releases.get(asked.release_id)
     if record is None:
         raise InvalidInput(f"there is no release {asked.release_id}", "the id of a registered release")
-    lease = hold(
-        w.leases, w.states, STAGE_LEASE, owner=asked.execution_arn, ttl_s=w.settings.stage_ttl_s, now=datetime.now(UTC)
+    shares = shares_of(s.rollout_stages)
+    stages = stages_of(StagePlan(shares, s.bake_seconds, s.shadow_seconds, s.shadow_bp, s.holdback_bp))
+    lease, traffic = hold_stage(
+        w.leases, w.traffic, owner=asked.execution_arn, ttl_s=s.stage_ttl_s, now=datetime.now(UTC)
     )
-    stage = decide_stage(record, w.traffic.current(), fence=lease.fence)
-    logger.info(
-        "stage taken",
-        release_id=stage.release_id,
-        action=stage.action,
-        slot=stage.slot,
-        fence=stage.fence,
-        reason=stage.reason,
-    )
-    return stage.model_dump()
+    newer = newest_waiting(record, w.releases.list())
+    if newer is not None:
+        mark(w.releases, record, "retired", lease.fence)
+        plan: RolloutPlan = superseded(record, newer, fence=lease.fence)
+    else:
+        plan = plan_rollout(record, traffic, stages, fence=lease.fence)
+    logger.info("stage taken", **plan.model_dump(include={"release_id", "action", "slot", "fence", "reason"}))
+    return plan.model_dump(mode="json")

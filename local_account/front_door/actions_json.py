@@ -101,12 +101,12 @@ TABLES: dict[str, dict[str, str]] = {
         "*": "GetAuthorizationToken",
     },
     "application-autoscaling": {
-        "*": (
-            "RegisterScalableTarget DeregisterScalableTarget DescribeScalableTargets PutScalingPolicy DeleteScalingPolicy "
-            "DescribeScalingPolicies"
-        ),
+        "scalable-target/{ResourceId}": "RegisterScalableTarget DeregisterScalableTarget PutScalingPolicy DeleteScalingPolicy",
+        "*": "DescribeScalableTargets DescribeScalingPolicies",
     },
 }
+# Fields of the body that are condition keys: the namespace of metrics, and of what is scaled.
+_CONDITION_KEYS = {"Namespace": "cloudwatch:namespace", "ServiceNamespace": "application-autoscaling:service-namespace"}
 _IAM_PREFIX = {"monitoring": "cloudwatch"}
 # Operations whose IAM action is not their own name: a batch needs the right to the single call.
 _IAM_ACTION = {
@@ -128,7 +128,7 @@ def json_demands(service: str, operation: str, body: dict[str, Any]) -> list[Dem
         raise unknown_operation(service, operation)
     prefix = _IAM_PREFIX.get(service, service)
     action = f"{prefix}:{_IAM_ACTION.get(operation, operation)}"
-    context = {"cloudwatch:namespace": body["Namespace"]} if isinstance(body.get("Namespace"), str) else {}
+    context = {key: body[field] for field, key in _CONDITION_KEYS.items() if isinstance(body.get(field), str)}
     return [Demand(action, resource, context) for resource in _resources(service, prefix, template, body)]
 
 

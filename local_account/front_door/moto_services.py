@@ -36,7 +36,8 @@ from local_account.front_door.record import Record
 from local_account.front_door.words import words
 from local_account.wire import AwsError, Response
 
-_BACKENDS = {"monitoring": "cloudwatch"}  # signing name -> moto's name, where they differ
+# Signing name -> moto's name, where they differ.
+_BACKENDS = {"monitoring": "cloudwatch", "application-autoscaling": "applicationautoscaling"}
 _Handler = Callable[[MotoRequest, str, Any], tuple[int, dict[str, Any], Any]]
 _S3_CONDITIONS = words("if-match if-none-match")
 _UPLOAD_ID = re.compile(rb"<UploadId>([^<]+)<")

@@ -24,7 +24,11 @@ GLOBAL_VARIABLES = set(TEMPLATE["Globals"]["Function"]["Environment"]["Variables
 WITHOUT_RESOURCE_TYPE = {
     "ecr:GetAuthorizationToken",
     "cloudwatch:PutMetricData",
+    "application-autoscaling:DescribeScalableTargets",
+    "application-autoscaling:DescribeScalingPolicies",
     "sagemaker:ListModelPackages",
+    "sagemaker:ListModels",
+    "sagemaker:ListEndpointConfigs",
     "xray:PutTraceSegments",
     "xray:PutTelemetryRecords",
     "xray:GetSamplingRules",
@@ -49,8 +53,9 @@ ROOMS = {
     "features",
     "item_index",
     "evaluation",
+    "monitors",
 }
-MODEL_ROOMS = {"two_tower", "ranker", "features", "item_index", "evaluation"}
+MODEL_ROOMS = {"two_tower", "ranker", "features", "item_index", "evaluation", "monitors"}
 
 
 def camel(verb_noun: str) -> str:

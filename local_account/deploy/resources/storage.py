@@ -101,6 +101,12 @@ def _queue_policy(it: Deployed, properties: dict[str, Any]) -> Made:
     return Made(it.name())
 
 
+def _topic(it: Deployed, properties: dict[str, Any]) -> Made:
+    name = properties.get("TopicName") or it.name(200)
+    topic_arn = it.client("sns").create_topic(Name=name)["TopicArn"]
+    return Made(topic_arn, {"TopicArn": topic_arn, "TopicName": name})
+
+
 def _delivery_stream(it: Deployed, properties: dict[str, Any]) -> Made:
     firehose = it.client("firehose")
     name = properties.get("DeliveryStreamName") or it.name(64)
@@ -129,6 +135,8 @@ KINDS: dict[str, Kind] = {
     "AWS::SQS::Queue": kind(
         _queue, "QueueName VisibilityTimeout MessageRetentionPeriod SqsManagedSseEnabled RedrivePolicy"
     ),
+    # Encryption of what waits in a topic is the disk's affair here.
+    "AWS::SNS::Topic": kind(_topic, "TopicName", silent="KmsMasterKeyId"),
     "AWS::SQS::QueuePolicy": kind(_queue_policy, "Queues PolicyDocument"),
     "AWS::KinesisFirehose::DeliveryStream": kind(
         _delivery_stream,

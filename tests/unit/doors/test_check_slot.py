@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from support.doors import CONTEXT, golden, load_door
-from understudy.errors import InvalidInput, NotReady
+from understudy.errors import NotReady, SlotChanged
 
 ASKED = golden("check_slot/both_endpoints")
 
@@ -53,5 +53,15 @@ def test_an_endpoint_that_changes_is_waited_for(door, endpoints, status):
 )
 def test_an_endpoint_that_ended_elsewhere_is_an_error_with_its_reason(door, endpoints, change):
     endpoints.described["understudy-two-tower"] |= change
-    with pytest.raises(InvalidInput, match=change.get("FailureReason", "no reason given")):
+    with pytest.raises(SlotChanged, match=change.get("FailureReason", "no reason given")):
         door.handler(ASKED, CONTEXT)
+
+
+def test_an_endpoint_with_fewer_instances_than_a_stage_needs_is_waited_for(door, endpoints):
+    asked = {"endpoints": [{**ASKED["endpoints"][0], "counts": {"green": 4}}, ASKED["endpoints"][1]]}
+    rows = endpoints.described["understudy-two-tower"]
+    rows["ProductionVariants"] = [{"VariantName": "green", "CurrentInstanceCount": 3}]
+    with pytest.raises(NotReady, match="has .* instances of"):
+        door.handler(asked, CONTEXT)
+    rows["ProductionVariants"] = [{"VariantName": "green", "CurrentInstanceCount": 4}]
+    assert len(door.handler(asked, CONTEXT)["in_service"]) == 2

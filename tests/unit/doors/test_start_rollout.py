@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import pytest
 
 from support.doors import CONTEXT, golden, load_door
 from support.releases import release
-from understudy.adapters.memory import MemoryReleases, MemoryTraffic
-from understudy.contracts.traffic import Standing, Traffic
+from understudy.adapters.memory import MemoryReleases
 from understudy.settings import StartRolloutSettings
 
 
@@ -31,42 +29,68 @@ class Registry:
 
 
 class States:
+    """As AWS: the same name and input of a running execution is that execution, of one that ended an error."""
+
     class exceptions:
         class ExecutionAlreadyExists(Exception):
             pass
 
     def __init__(self) -> None:
         self.started: list[tuple[str, dict]] = []
+        self.ended = False
+        self.lost_replies = 0
 
     def start_execution(self, stateMachineArn: str, name: str, input: str) -> None:
-        if name in dict(self.started):
+        if name not in dict(self.started):
+            self.started.append((name, json.loads(input)))
+        elif self.ended:
             raise self.exceptions.ExecutionAlreadyExists
-        self.started.append((name, json.loads(input)))
+        if self.lost_replies:
+            self.lost_replies -= 1
+            raise TimeoutError("read timed out after the execution was started")
 
 
 @pytest.fixture
 def door(monkeypatch):
     module = load_door("start_rollout")
-    parts = SimpleNamespace(
-        traffic=MemoryTraffic(), releases=MemoryReleases(release()), sagemaker=Registry(), states=States()
-    )
-    settings = StartRolloutSettings(traffic_table="t", releases_table="r", roll_out_machine_arn="arn:roll-out")
+    parts = SimpleNamespace(releases=MemoryReleases(release()), sagemaker=Registry(), states=States())
+    settings = StartRolloutSettings(releases_table="r", roll_out_machine_arn="arn:roll-out")
     monkeypatch.setattr(module, "world", lambda: module.World(settings, **vars(parts)))
     module.parts = parts
     return module
 
 
-def test_an_approved_release_goes_to_the_empty_stage(door):
+def test_an_approved_release_starts_its_rollout(door):
     answer = door.handler(golden("start_rollout/approved"), CONTEXT)
     assert answer["action"] == "start"
     assert door.parts.states.started == [(release().release_id, {"release_id": release().release_id})]
     assert door.parts.releases.get(release().release_id).status == "approved"
 
 
-def test_the_event_delivered_three_times_starts_one_rollout(door):
-    answers = [door.handler(golden("start_rollout/approved"), CONTEXT)["action"] for _ in range(3)]
-    assert answers == ["start", "leave", "leave"]
+@pytest.mark.parametrize("ended", [False, True], ids=["while it runs", "after it ended"])
+def test_the_event_delivered_three_times_starts_one_rollout(door, ended):
+    door.handler(golden("start_rollout/approved"), CONTEXT)
+    door.parts.states.ended = ended
+    answers = [door.handler(golden("start_rollout/approved"), CONTEXT) for _ in range(2)]
+    assert {answer["action"] for answer in answers} == ({"leave"} if ended else {"start"})
     assert len(door.parts.states.started) == 1
+
+
+def test_a_lost_reply_of_start_execution_is_asked_again_and_starts_one_rollout(door):
+    door.parts.states.lost_replies = 1
+    with pytest.raises(TimeoutError):
+        door.handler(golden("start_rollout/approved"), CONTEXT)
+    assert door.handler(golden("start_rollout/approved"), CONTEXT)["action"] == "start"
+    assert len(door.parts.states.started) == 1
+
+
+@pytest.mark.parametrize("status", ["champion", "rejected", "retired"])
+def test_an_event_that_comes_again_after_everything_changes_nothing(door, status):
+    door.parts.releases._records[release().release_id] = release(status=status)
+    answer = door.handler(golden("start_rollout/approved"), CONTEXT)
+    assert (answer["action"], answer["reason"]) == ("leave", f"its status is {status}")
+    assert door.parts.states.started == []
+    assert door.parts.releases.get(release().release_id).status == status
 
 
 def test_half_an_approval_starts_nothing(door):
@@ -75,21 +99,6 @@ def test_half_an_approval_starts_nothing(door):
     assert answer["action"] == "leave"
     assert "PendingManualApproval" in answer["reason"]
     assert door.parts.states.started == []
-
-
-def test_while_another_release_serves_the_new_one_is_listed_and_not_served(door):
-    serving = Traffic(
-        change_id="c",
-        champion=Standing(release="r-0", slot="blue"),
-        salt="s",
-        reason="r",
-        changed_at=datetime(2026, 11, 22, tzinfo=UTC),
-    )
-    door.parts.traffic.replace(None, serving, 1)
-    answer = door.handler(golden("start_rollout/approved"), CONTEXT)
-    assert (answer["action"], door.parts.states.started) == ("leave", [])
-    assert "r-0 serves" in answer["reason"]
-    assert door.parts.releases.get(release().release_id).status == "approved"
 
 
 def test_somebody_elses_package_is_left_alone(door):

@@ -8,9 +8,12 @@ UnderstudyError
 │   ├── LeaseHeld           somebody else holds the lease
 │   ├── LeaseLost           the lease we held belongs to somebody else now
 │   ├── TrafficMoved        another writer moved traffic first
+│   ├── FencedOff           traffic was written under a higher fence than the one brought: a rollback came first
+│   ├── StageLost           this rollout's place on stage belongs to another change by now
 │   ├── ReleaseExists       the release id is taken by other contents
 │   └── ReleaseMoved        another writer moved the release's status first
 ├── StatusNotAllowed        no release goes from this status to that one
+├── SlotChanged             an endpoint came to rest elsewhere than it was asked to
 ├── BadEvidence             the judge was given counts or a policy that cannot be
 └── NotReady                a dependency has not come up yet; try again
 """
@@ -66,6 +69,20 @@ class TrafficMoved(WriteRefused):
         self.expected_version, self.change_id = expected_version, change_id
 
 
+class FencedOff(WriteRefused):
+    def __init__(self, fence: int, traffic_fence: int, change_id: str) -> None:
+        super().__init__(
+            f"fence {fence} is stale: change {change_id} was written to traffic under fence {traffic_fence}"
+        )
+        self.fence, self.traffic_fence, self.change_id = fence, traffic_fence, change_id
+
+
+class StageLost(WriteRefused):
+    def __init__(self, release_id: str, why: str) -> None:
+        super().__init__(f"{release_id} has lost its place on stage: {why}")
+        self.release_id, self.why = release_id, why
+
+
 class ReleaseExists(WriteRefused):
     def __init__(self, release_id: str, differing: list[str]) -> None:
         super().__init__(f"release {release_id} is registered with another {', '.join(differing)}")
@@ -86,6 +103,12 @@ class StatusNotAllowed(UnderstudyError):
             f"release {release_id} is {status} and may become {' or '.join(allowed) or 'nothing else'}, not {wanted}"
         )
         self.release_id, self.status, self.wanted = release_id, status, wanted
+
+
+class SlotChanged(UnderstudyError):
+    def __init__(self, endpoint: str, found: str, asked: str) -> None:
+        super().__init__(f"endpoint {endpoint} {found}; it was asked to come to {asked}")
+        self.endpoint, self.found, self.asked = endpoint, found, asked
 
 
 class BadEvidence(UnderstudyError):

@@ -52,6 +52,17 @@ class LeaseStore(Protocol):
             Another owner, or another fence, is written there now.
         """
 
+    def lift(self, lease: Lease, above: int) -> Lease:
+        """Give a lease of ours a fence above `above`; one whose fence is higher already stays as it is.
+
+        A rollback raises traffic's fence without a lease, so the next holder's must be raised above it.
+
+        Raises
+        ------
+        LeaseLost
+            Another owner, or another fence, is written there now.
+        """
+
     def release(self, lease: Lease) -> None:
         """Give it back; the item stays so that fences only grow. A lease that is no longer ours is left alone."""
 

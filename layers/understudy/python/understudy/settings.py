@@ -156,7 +156,6 @@ class ReleaseLeaseSettings(Settings):
 class StartRolloutSettings(Settings):
     """functions/start_rollout; StartRolloutFunction in template.yaml."""
 
-    traffic_table: str
     releases_table: str
     roll_out_machine_arn: str
 
@@ -168,14 +167,21 @@ class TakeStageSettings(Settings):
     lease_table: str
     traffic_table: str
     releases_table: str
-    stage_ttl_s: int = 9_000  # the machine's own limit of 2 h, and half an hour
+    rollout_stages: str  # shares in basis points, the last 10000
+    bake_seconds: int
+    shadow_seconds: int
+    shadow_bp: int
+    holdback_bp: int
+    stage_ttl_s: int = 176_400  # the machine's own limit of 2 days, and an hour
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FillSlotSettings(Settings):
-    """functions/fill_slot; FillSlotFunction in template.yaml."""
+class MatchEndpointsSettings(Settings):
+    """functions/match_endpoints; MatchEndpointsFunction in template.yaml."""
 
+    traffic_table: str
     releases_table: str
+    state_table: str
     two_tower_endpoint: str
     ranker_endpoint: str
     endpoint_role_arn: str
@@ -187,6 +193,25 @@ class FillSlotSettings(Settings):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckSlotSettings(Settings):
     """functions/check_slot; CheckSlotFunction in template.yaml. The event names endpoints and configurations."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RaiseCapacitySettings(Settings):
+    """functions/raise_capacity; RaiseCapacityFunction in template.yaml."""
+
+    traffic_table: str
+    two_tower_endpoint: str
+    ranker_endpoint: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RestoreScalingSettings(Settings):
+    """functions/restore_scaling; RestoreScalingFunction in template.yaml."""
+
+    traffic_table: str
+    state_table: str
+    two_tower_endpoint: str
+    ranker_endpoint: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -205,3 +230,79 @@ class PutOnStageSettings(Settings):
 
     traffic_table: str
     releases_table: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RetirePreviousSettings(Settings):
+    """functions/retire_previous; RetirePreviousFunction in template.yaml."""
+
+    traffic_table: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JudgeStageSettings(Settings):
+    """functions/judge_stage; JudgeStageFunction in template.yaml."""
+
+    traffic_table: str
+    outcomes_table: str
+    state_table: str
+    artifact_bucket: str
+    look_seconds: int
+    delta: float  # relative change of clicks per impression that is tolerated
+    minimum_requests: int  # of the candidate, in a stage
+    inconclusive_policy: str  # abort | hold | promote
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NotifySettings(Settings):
+    """functions/notify; NotifyFunction in template.yaml."""
+
+    topic_arn: str
+    slack_webhook_secret_arn: str = ""  # empty: nobody is told in Slack
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TakeDownSettings(Settings):
+    """functions/take_down; TakeDownFunction in template.yaml."""
+
+    traffic_table: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SeizeStageSettings(Settings):
+    """functions/seize_stage; SeizeStageFunction in template.yaml."""
+
+    traffic_table: str
+    lease_table: str
+    stage_ttl_s: int = 25_200  # the machine's own limit of 6 h, and an hour
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CollectLeftoversSettings(Settings):
+    """functions/collect_leftovers; CollectLeftoversFunction in template.yaml."""
+
+    traffic_table: str
+    releases_table: str
+    two_tower_endpoint: str
+    ranker_endpoint: str
+    opensearch_url: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CloseRolloutSettings(Settings):
+    """functions/close_rollout; CloseRolloutFunction in template.yaml."""
+
+    traffic_table: str
+    releases_table: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StartRollbackSettings(Settings):
+    """functions/start_rollback; StartRollbackFunction in template.yaml."""
+
+    traffic_table: str
+    lease_table: str
+    releases_table: str
+    roll_back_machine_arn: str
+    notify_function: str
+    max_age_s: int = 86_400  # for so long after the first was asked for, a rollback that failed is started again

@@ -7,6 +7,7 @@ request path, `adapters.aws_wire` on it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -121,6 +122,17 @@ class DynamoLeases:
             refused_item(error)
             raise LeaseLost(lease.name, lease.owner, lease.fence) from None
         return lease.until(ends)
+
+    def lift(self, lease: Lease, above: int) -> Lease:
+        if lease.fence > above:
+            return lease
+        try:
+            self._update(lease.name, "SET fence = :above", *_ours(lease, {":above": above + 1}))
+        except ClientError as error:
+            held = _lease(refused_item(error) or None)
+            if held is None or (held.owner, held.fence) != (lease.owner, above + 1):  # else the reply was lost
+                raise LeaseLost(lease.name, lease.owner, lease.fence) from None
+        return replace(lease, fence=above + 1)
 
     def release(self, lease: Lease) -> None:
         try:

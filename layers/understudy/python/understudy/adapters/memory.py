@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from threading import Lock
 
@@ -54,6 +55,15 @@ class MemoryLeases:
                 raise LeaseLost(lease.name, lease.owner, lease.fence)
             self._leases[lease.name] = lease.until(expiry(now, ttl_s))
             return self._leases[lease.name]
+
+    def lift(self, lease: Lease, above: int) -> Lease:
+        with self._lock:
+            if not self._is_ours(lease):
+                raise LeaseLost(lease.name, lease.owner, lease.fence)
+            if lease.fence <= above:
+                lease = replace(lease, fence=above + 1)
+                self._leases[lease.name] = lease
+            return lease
 
     def release(self, lease: Lease) -> None:
         with self._lock:

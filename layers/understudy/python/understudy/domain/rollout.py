@@ -1,52 +1,93 @@
-"""Bringing a release on stage: what an approval means, which slot is free, what is written when it serves."""
+"""Bringing a release on stage: what an approval means, whether it is this release's turn, and in which slot it will stand."""
 
 from __future__ import annotations
 
-import hashlib
-from datetime import datetime
+from collections.abc import Iterable
 
 from understudy.contracts.release import ReleaseRecord
-from understudy.contracts.rollout import Stage
-from understudy.contracts.traffic import Slot, Standing, Traffic
+from understudy.contracts.rollout import RolloutPlan, Stage
+from understudy.contracts.traffic import Slot, Traffic
+from understudy.errors import FencedOff, NotReady
 
 STAGE_LEASE = "stage"
 FIRST_SLOT: Slot = "blue"
+WAITING = "approved"
 
 
-def decide_start(record: ReleaseRecord | None, traffic: Traffic | None, *, approvals: list[str]) -> Stage | None:
-    """What an approval event means; None when it is not about a release of ours.
+def decide_start(record: ReleaseRecord | None, approvals: list[str]) -> str | None:
+    """Why an approval starts no rollout; None when it does.
 
-    A release is approved when both its packages are; until then the first of the two events changes nothing.
+    A release is approved when both its packages are; until then the first of the two events changes nothing. An event
+    that comes again after its rollout ended finds another status and changes nothing either.
     """
     if record is None:
-        return None
+        return "it belongs to no release of ours"
     if approvals != ["Approved", "Approved"]:
-        return Stage(action="leave", release_id=record.release_id, reason=f"its packages are {' and '.join(approvals)}")
-    return decide_stage(record, traffic, fence=0)
+        return f"its packages are {' and '.join(approvals)}"
+    if record.status not in ("registered", "pending", WAITING):
+        return f"its status is {record.status}"
+    return None
 
 
-def decide_stage(record: ReleaseRecord, traffic: Traffic | None, *, fence: int) -> Stage:
-    """Whether a release may fill a slot now, and which."""
-    if traffic is not None and traffic.champion.release == record.release_id:
-        return Stage(action="leave", release_id=record.release_id, reason="it serves already")
-    if traffic is not None:
-        reason = f"{traffic.champion.release} serves, and rollouts in steps are not built yet: registered and listed, not served"
-        return Stage(action="leave", release_id=record.release_id, reason=reason)
+def check_vacant(traffic: Traffic | None, rollout_id: str) -> None:
+    """Nothing, if no other rollout's candidate stands on stage.
+
+    Raises
+    ------
+    NotReady
+        A rollout that ended has left its candidate; its rollback is on the way, and is waited for.
+    """
+    if traffic is not None and traffic.candidate is not None and traffic.rollout_id != rollout_id:
+        raise NotReady(f"the stage: {traffic.candidate.release} of rollout {traffic.rollout_id} stands on it, which")
+
+
+def check_fence(traffic: Traffic | None, fence: int) -> None:
+    """Nothing, if the fence still stands.
+
+    Raises
+    ------
+    FencedOff
+        Traffic was written under a higher one.
+    """
+    if traffic is not None and traffic.fence > fence:
+        raise FencedOff(fence, traffic.fence, traffic.change_id)
+
+
+def newest_waiting(record: ReleaseRecord, releases: Iterable[ReleaseRecord]) -> ReleaseRecord | None:
+    """A newer release that waits for the stage; it wins, and this one is superseded."""
+    newer = [each for each in releases if each.status == WAITING and _age(each) > _age(record)]
+    return max(newer, key=_age, default=None)
+
+
+def _age(record: ReleaseRecord) -> tuple[object, str]:
+    return record.created_at, record.release_id
+
+
+def plan_rollout(record: ReleaseRecord, traffic: Traffic | None, stages: list[Stage], *, fence: int) -> RolloutPlan:
+    """What a release that holds the stage may do."""
     if record.status == "rejected":
-        return Stage(action="leave", release_id=record.release_id, reason="it was rejected")
-    return Stage(action="fill", release_id=record.release_id, slot=FIRST_SLOT, fence=fence, reason="the stage is empty")
+        return RolloutPlan(action="leave", release_id=record.release_id, fence=fence, reason="it was rejected")
+    if traffic is None:
+        return RolloutPlan(
+            action="first", release_id=record.release_id, slot=FIRST_SLOT, fence=fence, reason="the stage is empty"
+        )
+    if traffic.champion.release == record.release_id:
+        return RolloutPlan(action="leave", release_id=record.release_id, fence=fence, reason="it serves already")
+    return RolloutPlan(
+        action="roll_out",
+        release_id=record.release_id,
+        slot=traffic.free_slot,
+        fence=fence,
+        stages=stages,
+        previous=traffic.previous,
+        reason=f"{traffic.champion.release} serves",
+    )
 
 
-def first_champion(record: ReleaseRecord, slot: Slot, *, rollout_id: str, fence: int, at: datetime) -> Traffic:
-    """The first traffic item. The salt is made of the rollout, so that a repeated write is the same write."""
-    return Traffic.model_validate(
-        {
-            "change_id": f"{rollout_id}:champion",
-            "fence": fence,
-            "rollout_id": rollout_id,
-            "champion": Standing(release=record.release_id, slot=slot),
-            "salt": hashlib.sha256(rollout_id.encode()).hexdigest()[:16],
-            "reason": "first release: the stage was empty",
-            "changed_at": at,
-        }
+def superseded(record: ReleaseRecord, by: ReleaseRecord, *, fence: int) -> RolloutPlan:
+    return RolloutPlan(
+        action="leave",
+        release_id=record.release_id,
+        fence=fence,
+        reason=f"superseded by {by.release_id}, which is newer",
     )
