@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import tarfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 
@@ -61,33 +61,47 @@ def unpack_archive(
         With the member and the reason. Files already written stay in `into`; the caller's folder is its own.
     """
     written: list[Path] = []
-    left = max_bytes
     try:
         with tarfile.open(archive, "r|gz") as members:  # streamed: a bomb is met at its header, before its bytes
-            for count, member in enumerate(members, start=1):
-                if count > max_members:
-                    raise ArchiveRefused(f"{archive.name} has more than {max_members} members")
-                name = PurePosixPath(member.name)
-                if member.isdir() and ".." not in name.parts and not name.is_absolute():
-                    continue
-                _check(archive, member, name, allowed)
-                left -= member.size
-                if left < 0:
-                    raise ArchiveRefused(f"{archive.name} unpacks to more than {max_bytes} bytes")
-                target = into / name
-                if target in written:
-                    raise ArchiveRefused(f"{archive.name} holds {name} twice")
-                target.parent.mkdir(parents=True, exist_ok=True)
-                source = members.extractfile(member)
-                assert source is not None  # noqa: S101  a regular file always has content
-                with source, target.open("wb") as sink:
-                    shutil.copyfileobj(source, sink, 1 << 20)
+            for member, target in _wanted(archive, members, into, allowed, max_members, max_bytes):
+                _write(members, member, target)
                 written.append(target)
-    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+    except (tarfile.TarError, EOFError, zlib.error) as error:
         raise ArchiveRefused(f"{archive} is no whole .tar.gz: {error}") from error
     if not written:
         raise ArchiveRefused(f"{archive} is empty")
     return written
+
+
+def _wanted(
+    archive: Path, members: tarfile.TarFile, into: Path, allowed: Sequence[str], max_members: int, max_bytes: int
+) -> Iterator[tuple[tarfile.TarInfo, Path]]:
+    """Every regular file and where it goes; refuses the archive at the first member that it must not have."""
+    targets: set[Path] = set()
+    left = max_bytes
+    for count, member in enumerate(members, start=1):
+        if count > max_members:
+            raise ArchiveRefused(f"{archive.name} has more than {max_members} members")
+        name = PurePosixPath(member.name)
+        if member.isdir() and ".." not in name.parts and not name.is_absolute():
+            continue
+        _check(archive, member, name, allowed)
+        left -= member.size
+        if left < 0:
+            raise ArchiveRefused(f"{archive.name} unpacks to more than {max_bytes} bytes")
+        target = into / name
+        if target in targets:
+            raise ArchiveRefused(f"{archive.name} holds {name} twice")
+        targets.add(target)
+        yield member, target
+
+
+def _write(members: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    source = members.extractfile(member)
+    assert source is not None  # noqa: S101  a regular file always has content
+    with source, target.open("wb") as sink:
+        shutil.copyfileobj(source, sink, 1 << 20)
 
 
 def _check(archive: Path, member: tarfile.TarInfo, name: PurePosixPath, allowed: Sequence[str]) -> None:

@@ -9,6 +9,7 @@ if __name__ == "__main__":
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 import time
@@ -18,6 +19,11 @@ from pathlib import Path
 
 MESSAGE_LIMIT_BYTES = 1024  # SageMaker cuts exit messages there
 _started = time.monotonic()
+_DISK_FULL = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "a file reached the largest size it may have",
+}
 
 
 class JobFailed(Exception):
@@ -52,27 +58,21 @@ def run(
 ) -> int:
     """Run a job and answer for it: 0 and its message, or 1 and one sentence on stderr's last line and in the files.
 
-    A `JobFailed` is told as it is, and so is a ValueError (bad manifest, bad declaration) below its traceback; anything
-    else is a fault of the program: the traceback goes to the log first, the sentence names the exception.
+    A full disk is told as such, whoever met it. A `JobFailed` is told as it is, and so is a ValueError (bad manifest, bad
+    declaration) below its traceback; anything else is a fault of the program: the traceback goes to the log first, the
+    sentence names the exception. Of many processes of one training job, the first that fails is the one that is told.
     """
     arguments = parser.parse_args(argv)
-    targets = [file for file in (getattr(arguments, "message_file", None), failure_file()) if file is not None]
+    message_file, failure = getattr(arguments, "message_file", None), failure_file()
     try:
         message = main(arguments)
-    except (JobFailed, ValueError) as error:
+    except Exception as error:  # noqa: BLE001  the last line of defence: a job must always say why it ended
         if not isinstance(error, JobFailed):
             traceback.print_exc()
-        return _fail(str(error), targets)
-    except MemoryError:
-        return _fail("out of memory", targets)
-    except OSError as error:
-        traceback.print_exc()
-        return _fail(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}", targets)
-    except Exception as error:  # noqa: BLE001  the last line of defence: a job must always say why it ended
-        traceback.print_exc()
-        return _fail(f"{type(error).__name__}: {error}", targets)
-    if getattr(arguments, "message_file", None) is not None:
-        write_message(arguments.message_file, message)
+        others = failure if failure is not None and not failure.exists() else None
+        return _fail(_reason(error), [file for file in (message_file, others) if file is not None])
+    if message_file is not None:
+        write_message(message_file, message)
     progress(message)
     return 0
 
@@ -81,6 +81,34 @@ def write_message(file: Path, text: str) -> None:
     """Write an exit message: UTF-8, cut to 1 KB at a character's end."""
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(text.encode()[:MESSAGE_LIMIT_BYTES].decode(errors="ignore").encode())
+
+
+def _reason(error: BaseException) -> str:
+    cause: BaseException | None = error
+    while cause is not None:  # libraries wrap it: a refused archive may be a disk that took no more of it
+        if (full := _disk_full(cause)) is not None:
+            return full
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, (JobFailed, ValueError)):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "out of memory"
+    if isinstance(error, OSError):
+        return f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}"
+    return f"{type(error).__name__}: {error}"
+
+
+def _disk_full(error: BaseException) -> str | None:
+    """A sentence, if this is the operating system's answer to a write that found no room.
+
+    Writers in Rust and C++ (safetensors, Arrow) raise errors of their own that hold only its number or its text.
+    """
+    text = str(error)
+    for number, sentence in _DISK_FULL.items():
+        if getattr(error, "errno", None) == number or f"os error {number})" in text or os.strerror(number) in text:
+            where = f" at {error.filename}" if isinstance(error, OSError) and error.filename else ""
+            return f"{sentence}{where}: {os.strerror(number)}; give the job a larger volume (VolumeSizeInGB)"
+    return None
 
 
 def _fail(text: str, targets: Sequence[Path]) -> int:

@@ -47,6 +47,8 @@ class Parameters:
     init_scale : float
         Deviation of random starts.
     seed : int
+    processes_per_host : int
+        Ranks that share every batch, on each host; 0 means one a GPU, at least one.
     checkpoint_dir : str
         Where epochs are kept for resuming; empty means the folder `checkpoints` beside SM_MODEL_DIR where there is one
         (SageMaker makes /opt/ml/checkpoints if the job has a CheckpointConfig), else nowhere.
@@ -65,6 +67,7 @@ class Parameters:
     patience: int = 2
     init_scale: float = 0.1
     seed: int = 0
+    processes_per_host: int = 0
     checkpoint_dir: str = ""
 
     def __post_init__(self) -> None:
@@ -80,6 +83,7 @@ class Parameters:
             (self.search_pairs >= 0, f"search_pairs is {self.search_pairs}; expected 0 or more"),
             (self.least_gain >= 0, f"least_gain is {self.least_gain}; expected 0 or more"),
             (self.patience >= 1, f"patience is {self.patience}; expected 1 or more"),
+            (self.processes_per_host >= 0, f"processes_per_host is {self.processes_per_host}; expected 0 or more"),
             (self.init_scale > 0, f"init_scale is {self.init_scale}; expected more than 0"),
             (
                 self.stop_metric in STOP_METRICS,

@@ -36,7 +36,7 @@ class Outcome:
 
 def run_fingerprint(prepared: Prepared, parameters: Parameters) -> str:
     """Names a run by its data and parameters: only the same run resumes from a checkpoint."""
-    digest = hashlib.sha256(repr(asdict(replace(parameters, checkpoint_dir=""))).encode())
+    digest = hashlib.sha256(repr(asdict(replace(parameters, checkpoint_dir="", processes_per_host=0))).encode())
     for rows in (*prepared.users.values(), prepared.items_R, prepared.weights_R, *prepared.catalogue.values()):
         digest.update(np.ascontiguousarray(rows).data)
     return digest.hexdigest()
@@ -112,8 +112,8 @@ class Trainer:
             loss = self._step(order_R[step * self.batch : (step + 1) * self.batch], draw)
             if not math.isfinite(loss):
                 raise JobFailed(
-                    f"the loss became {loss} in epoch {epoch + 1}, step {step + 1}: the data or learning_rate "
-                    f"{self.parameters.learning_rate} is at fault"
+                    f"loss is not finite at step {step + 1} of epoch {epoch + 1}, it is {loss}: the data or "
+                    f"learning_rate {self.parameters.learning_rate} is at fault"
                 )
             total += loss
         self.progressed.epoch = epoch + 1

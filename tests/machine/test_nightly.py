@@ -29,7 +29,7 @@ TRAINED = {
     "ModelArtifacts": {"S3ModelArtifacts": "s3://b/m/output/model.tar.gz"},
 }
 REGISTERED = {"release_id": PLAN["release_id"], "registered": True, "status": "approved", "reasons": []}
-BROKEN_JOB = {"Error": "States.TaskFailed", "Cause": '{"FailureReason": "AlgorithmError: the loss is NaN"}'}
+BROKEN_JOB = {"Error": "States.TaskFailed", "Cause": '{"FailureReason": "AlgorithmError: loss is not finite at step 3 of epoch 1, it is nan"}'}
 THROTTLED = {"Error": "SageMaker.AmazonSageMakerException", "Cause": "Rate exceeded"}
 NO_ROOM = {"Error": "SageMaker.ResourceLimitExceededException", "Cause": "The account-level service limit was reached"}
 BUSY = {"Error": "Lambda.TooManyRequestsException", "Cause": "Rate Exceeded."}
@@ -157,7 +157,7 @@ def test_a_second_night_is_refused_with_the_first_ones_name():
 def test_a_failed_job_ends_the_night_at_its_own_state_with_its_own_reason(job):
     night = run(nothing_found() | {job: [BROKEN_JOB]})
     assert (night.status, night.path[-1], night.error) == ("FAILED", FAILURES[job], FAILURES[job])
-    assert "the loss is NaN" in night.cause
+    assert "loss is not finite at step 3" in night.cause
     assert "RegisterRelease" not in night.path
 
 

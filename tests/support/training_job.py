@@ -63,11 +63,10 @@ def train_here(prepared: Path, opt: Path, *options: str, **environ: str) -> Fini
     return _finished(code, log.getvalue(), errors.getvalue(), opt)
 
 
-def train_apart(prepared: Path, opt: Path, *options: str, ranks: int = 1) -> Finished:
-    """The job in a process, or in as many ranks under torchrun."""
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={ranks}"] if ranks > 1 else []
+def train_apart(prepared: Path, opt: Path, *options: str) -> Finished:
+    """The job in a process of its own."""
     done = subprocess.run(
-        [sys.executable, *launcher, str(CODE / "two_tower" / "train.py"), *options],
+        [sys.executable, str(CODE / "two_tower" / "train.py"), *options],
         env=job_environment(prepared, opt),
         capture_output=True,
         text=True,
