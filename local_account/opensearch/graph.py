@@ -19,6 +19,7 @@ from local_account.opensearch.mapping import VectorField
 faiss: Any = _faiss  # its stubs know half of what its swig wrapper has
 
 GRAPH_FROM = 120_000  # rows; below, exact search is as quick as the graph's beam (about 2 ms) and finds everything
+_BEAM_REACHES = 333_000  # rows; a beam of 4 k + 400 finds .99 of the k nearest among so many, and less in more
 _CHUNK = 512  # rows added between two looks at whether a search or a stop waits
 _ROWS_PER_BEAM = 16  # an exact search over this many rows costs what one place of the beam does (measured)
 
@@ -140,7 +141,7 @@ class Graph:
         faiss.omp_set_num_threads(1)
         k = min(k, count)
         reach = k if mask is None else int(1.2 * k * len(matrix) / count) + 50
-        beam = max(4 * k + 400, reach * 3 // 2)
+        beam = int(max(4 * k + 400, reach * 3 // 2) * max(1.0, len(matrix) / _BEAM_REACHES))
         quick = count <= max(GRAPH_FROM, _ROWS_PER_BEAM * beam)
         found = None if quick else self._walk(query, k, reach, beam, matrix, mask)
         if found is None:
