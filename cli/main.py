@@ -12,9 +12,11 @@ from cli import (
     account_commands,
     data_commands,
     demo,
+    doctor_command,
     night_commands,
     poison_commands,
     release_commands,
+    rollout_commands,
     serving_commands,
     traffic_commands,
 )
@@ -35,10 +37,13 @@ for module in (
     serving_commands,
     traffic_commands,
     poison_commands,
+    rollout_commands,
+    doctor_command,
     demo,
 ):
     module.register(app)
 app.add_typer(data_commands.app, name="data")
+app.add_typer(rollout_commands.app, name="rollout")
 
 
 def main() -> None:

@@ -136,3 +136,13 @@ def take_down(traffic: Traffic, release_id: str, by: By) -> Move:
     if traffic.champion.release == release_id:
         return Move(None, f"{release_id} is champion and no previous release is kept: there is no way back")
     return Move(None, f"{release_id} is not on stage")
+
+
+def raise_fence(traffic: Traffic, by: By) -> Move:
+    """Nobody moves; whoever decided before loses. A rollback that holds the stage's lease brings that lease's fence.
+
+    It is for the rollout whose release does not stand on stage yet: its first write may be on the way.
+    """
+    if traffic.change_id == by.change_id:
+        return Move(None, "this change was made before")
+    return Move(traffic.next(change_id=by.change_id, reason=by.reason, changed_at=by.at), by.reason)
