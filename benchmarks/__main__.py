@@ -25,6 +25,7 @@ PROMISED = (
     "import_time",
     "indexing",
     "prepare_memory",
+    "judge_power",
 )
 OURS = ("front_door", "invoke_endpoint", "machine_steps")  # costs of the local account, watched for ourselves
 FILE = Path("build/bench.json")
