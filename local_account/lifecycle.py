@@ -59,7 +59,7 @@ def serve(state: Path, port: int = 0) -> None:
     for chatty in ("faiss", "botocore", "opensearch"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     _forget_other_accounts()
-    sys.setswitchinterval(0.001)  # a request's 1 ms must not wait 5 ms for another thread's turn to end
+    sys.setswitchinterval(0.0005)  # a request's 1 ms must not wait 5 ms for every other thread's turn to end
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopping.set())

@@ -18,6 +18,8 @@ from moto.dynamodb.models.table import Table
 from moto.glue.exceptions import GlueClientError
 from moto.glue.responses import GlueResponse
 
+from local_account.front_door import dynamodb_transactions
+
 
 class _Transaction(threading.local):
     keys: dict[str, list[dict[str, Any]]] | None = None  # table -> keys that the running transaction may change
@@ -54,6 +56,8 @@ def _update_table_at_its_version(self: GlueResponse) -> Any:
 
 
 def _transact_with_small_backups(self: DynamoDBBackend, transact_items: list[dict[str, Any]]) -> None:
+    if dynamodb_transactions.written(self.tables, transact_items):
+        return
     keys: dict[str, list[dict[str, Any]]] = {}
     for item in transact_items:
         operation = next(iter(item.values()))
