@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 
 from cli import (
+    ab_command,
     account_commands,
     data_commands,
     demo,
@@ -38,6 +39,7 @@ for module in (
     traffic_commands,
     poison_commands,
     rollout_commands,
+    ab_command,
     doctor_command,
     demo,
 ):
