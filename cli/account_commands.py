@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import time
+import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,6 +37,7 @@ def start_and_deploy(stack: str, state: Path) -> str:
             use_local_account(state)
             site = connect(stack, state)
             parameters = {
+                **local_parameters(root / "samconfig.toml"),
                 "OpenSearchUrl": f"{endpoint.url}/opensearch/{LOCAL_DOMAIN}",
                 "OpenSearchDomainName": LOCAL_DOMAIN,
             }
@@ -44,6 +47,13 @@ def start_and_deploy(stack: str, state: Path) -> str:
         except (lifecycle.AccountError, DeploymentFailed) as error:
             raise Problem(f"{error} (log: {state / 'account.log'})") from error
     return endpoint.url
+
+
+def local_parameters(samconfig: Path) -> dict[str, str]:
+    """What the stage `local` gives the template: the times of a rollout in seconds, so that one can be watched."""
+    stages = tomllib.loads(samconfig.read_text())
+    text = stages.get("local", {}).get("deploy", {}).get("parameters", {}).get("parameter_overrides", "")
+    return dict(pair.split("=", 1) for pair in shlex.split(text))
 
 
 def up(stack: Stack = STACK, state: State = STATE) -> None:

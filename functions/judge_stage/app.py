@@ -41,7 +41,12 @@ def world() -> World:
         RolloutState(dynamodb, s.state_table),
         client("s3"),
         s.artifact_bucket,
-        JudgePolicy(delta=s.delta, min_requests=s.minimum_requests),
+        # so few requests come from fewer users than the policy's own minimum
+        JudgePolicy(
+            delta=s.delta,
+            min_requests=s.minimum_requests,
+            min_buckets=max(1, min(JudgePolicy.min_buckets, s.minimum_requests // 2)),
+        ),
         s.look_seconds,
         s.inconclusive_policy,
     )
