@@ -1,6 +1,6 @@
 """What nobody serves from any more is deleted: configurations, models, indices. What is referenced stays.
 
-In   {fence}   events/collect_leftovers/*.json
+In   {fence, leaving?: the release that is rolled back}   events/collect_leftovers/*.json
 Out  Leftovers: the names that were deleted; NotReady while an endpoint is changing, FencedOff after a rollback
 """
 
@@ -49,7 +49,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     deleted = Leftovers(
         configs=[name for one in found for name in one.configs],
         models=[name for one in found for name in one.models],
-        indices=collect_indices(w.indices, w.releases, traffic),
+        indices=collect_indices(w.indices, w.releases, traffic, leaving=asked.leaving),
     )
     logger.info("leftovers collected", **deleted.model_dump())
     return deleted.model_dump()

@@ -69,4 +69,4 @@ def test_a_candidate_at_ten_percent_is_taken_back_and_leaves_nothing(site):
     described = site.client("sagemaker").describe_model_package(ModelPackageName=package)
     assert (described["ModelApprovalStatus"], described["ApprovalDescription"]) == ("Rejected", "a test")
     assert json.loads(back["output"])["taken_down"] is True
-    until(lambda: not list(examine(site)), 30)
+    until(lambda: not list(examine(site)), 20)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import count
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -30,18 +31,17 @@ def take_down(store: TrafficStore, asked: TakeDownEvent) -> tuple[Move, Traffic 
         Others were first so many times that something is wrong.
     """
     by = By(asked.change_id, asked.rollout_id, asked.at, asked.reason)
-    refused: TrafficMoved | None = None
-    for _ in range(ATTEMPTS):
+    for left in count(ATTEMPTS - 1, -1):
         current = store.current()
         move = rollback.take_down(current, asked.release_id, by)
         if move.traffic is None or current is None:
             return move, current
         try:
             return move, store.replace(current, move.traffic, current.fence + 1)
-        except TrafficMoved as error:
-            refused = error
-    assert refused is not None
-    raise refused
+        except TrafficMoved:
+            if not left:
+                raise
+    raise AssertionError("count never ends")
 
 
 def seize_stage(
@@ -70,8 +70,7 @@ def _secure(
 ) -> tuple[Lease, Traffic | None]:
     name = asked.execution_arn.rpartition(":")[2]
     by = By(f"{name}:fence", asked.rollout_id, asked.at, asked.reason)
-    refused: TrafficMoved | None = None
-    for _ in range(ATTEMPTS):
+    for left in count(ATTEMPTS - 1, -1):
         current = store.current()
         if current is not None:
             lease = leases.lift(lease, current.fence)
@@ -80,10 +79,10 @@ def _secure(
             return lease, current
         try:
             return lease, store.replace(current, move.traffic, lease.fence)
-        except TrafficMoved as error:
-            refused = error
-    assert refused is not None
-    raise refused
+        except TrafficMoved:
+            if not left:
+                raise
+    raise AssertionError("count never ends")
 
 
 def close(

@@ -110,9 +110,11 @@ def collect_endpoint(sagemaker: Any, endpoint: str, releases: ReleaseStore, traf
     return Leftovers(configs=deleted, models=models)
 
 
-def collect_indices(indices: Indices, releases: ReleaseStore, traffic: Traffic | None) -> list[str]:
-    """Delete the indices of releases that were refused or have left."""
-    idle = idle_indices(releases.list(), traffic, indices.there())
+def collect_indices(
+    indices: Indices, releases: ReleaseStore, traffic: Traffic | None, *, leaving: str | None = None
+) -> list[str]:
+    """Delete the indices of releases that were refused, have left, or are leaving."""
+    idle = idle_indices(releases.list(), traffic, indices.there(), leaving=leaving)
     for name in idle:
         indices.delete(name)
     return idle

@@ -62,7 +62,10 @@ class SeizedStage(_Contract):
 
 
 class CollectLeftoversEvent(_Contract):
+    """`leaving` is the release that is rolled back: its status says so only when everything else is done."""
+
     fence: int
+    leaving: ReleaseId | None = None
 
 
 class Leftovers(_Contract):

@@ -11,7 +11,6 @@ from understudy.domain.rollback import names
 
 # A night's own checks and a person's approval come before the stage: until then a release needs its index.
 WAITING: tuple[Status, ...] = ("registered", "pending", "approved")
-GONE: tuple[Status, ...] = ("rejected", "retired")
 
 
 def is_kept(record: ReleaseRecord, traffic: Traffic | None) -> bool:
@@ -19,10 +18,20 @@ def is_kept(record: ReleaseRecord, traffic: Traffic | None) -> bool:
     return record.status in WAITING or names(traffic, record.release_id)
 
 
-def idle_indices(records: Iterable[ReleaseRecord], traffic: Traffic | None, there: Iterable[str]) -> list[str]:
-    """Indices of releases that were refused or have left. One without a release may be a night's at work: it stays."""
+def idle_indices(
+    records: Iterable[ReleaseRecord], traffic: Traffic | None, there: Iterable[str], *, leaving: str | None = None
+) -> list[str]:
+    """Indices of releases that were refused or have left, and of the one that is `leaving`.
+
+    One without a release may be a night's at work: it stays.
+    """
     known = {record.index: record for record in records}
-    return sorted(name for name in there if name in known and not is_kept(known[name], traffic))
+    idle = {
+        name
+        for name, record in known.items()
+        if not is_kept(record, traffic) or (record.release_id == leaving and not names(traffic, leaving))
+    }
+    return sorted(idle.intersection(there))
 
 
 def idle_configs(endpoint: str, there: Iterable[str], used: Iterable[str]) -> list[str]:
