@@ -70,7 +70,7 @@ def train_apart(prepared: Path, opt: Path, *options: str) -> Finished:
         env=job_environment(prepared, opt),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     return _finished(done.returncode, done.stdout, done.stderr, opt)

@@ -34,6 +34,7 @@ def run_job(
     source = {"S3DataType": "S3Prefix", "S3Uri": put_folder(account, prepared, "prepared")}
     request["InputDataConfig"] = [{"ChannelName": "prepared", "DataSource": {"S3DataSource": source}}]
     request["ResourceConfig"]["InstanceCount"] = hosts
+    request["StoppingCondition"] = {"MaxRuntimeInSeconds": 300}
     request["Environment"] = {"OMP_NUM_THREADS": "1"}
     if hosts > 1:  # no resolver knows algo-1 here, and all hosts are this one
         with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -44,7 +45,7 @@ def run_job(
         doc = call(service, "DescribeTrainingJob", TrainingJobName=name)
         return doc if doc["TrainingJobStatus"] in ("Completed", "Failed", "Stopped") else None
 
-    doc: dict[str, Any] = until(look, patience_s=150)  # several processes import torch, on a machine that others use
+    doc: dict[str, Any] = until(look, patience_s=300)  # several processes import torch, on a machine that others use
     return doc
 
 
