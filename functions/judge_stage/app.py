@@ -19,7 +19,7 @@ from understudy.adapters.aws_outcomes import DynamoOutcomes
 from understudy.adapters.judging import Judging, look
 from understudy.adapters.stage_looks import RolloutState
 from understudy.contracts.rollout import JudgeStageEvent
-from understudy.domain.judge import JudgePolicy
+from understudy.domain.judge.policy import site_policy
 from understudy.settings import JudgeStageSettings
 
 logger = Logger()
@@ -41,12 +41,7 @@ def world() -> World:
         RolloutState(dynamodb, s.state_table),
         client("s3"),
         s.artifact_bucket,
-        # so few requests come from fewer users than the policy's own minimum
-        JudgePolicy(
-            delta=s.delta,
-            min_requests=s.minimum_requests,
-            min_buckets=max(1, min(JudgePolicy.min_buckets, s.minimum_requests // 2)),
-        ),
+        site_policy(s.delta, s.minimum_requests),
         s.look_seconds,
         s.inconclusive_policy,
     )

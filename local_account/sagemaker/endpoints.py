@@ -53,6 +53,7 @@ class Endpoints:
             if params.get("RetainAllVariantProperties"):
                 rows = params.get("ExcludeRetainedVariantProperties", [])
                 new = keep_properties(new, old, frozenset(row["VariantPropertyType"] for row in rows))
+            self._refuse_scaled(name, _names(old) - _names(new))
             self._book.change(name, EndpointStatus="Updating", _pending=new, _generation=generation)
         self._keeper.update(name)
         return {"EndpointArn": doc["EndpointArn"]}
@@ -80,6 +81,20 @@ class Endpoints:
     def list_endpoints(self, params: Params) -> Answer:
         return self._room.page(KIND, params, _LISTING)
 
+    def _refuse_scaled(self, name: str, leaving: set[str]) -> None:
+        """A variant that Application Auto Scaling knows must be deregistered there before it may leave."""
+        if not leaving:
+            return
+        found = self._room.account.client("application-autoscaling").describe_scalable_targets(
+            ServiceNamespace="sagemaker", ResourceIds=[f"endpoint/{name}/variant/{each}" for each in sorted(leaving)]
+        )["ScalableTargets"]
+        scaled = ", ".join(sorted(target["ResourceId"].rpartition("/")[2] for target in found))
+        if scaled:
+            raise invalid(
+                f'The variant(s) "[{scaled}]" must be deregistered as scalable targets with AWS Auto Scaling before they can be '
+                "removed or have their instance type updated."
+            )
+
     def _updatable(self, name: str) -> Answer:
         doc = self._settled(name)
         if "_deployment" not in doc or doc["EndpointStatus"] == "Failed":
@@ -93,13 +108,19 @@ class Endpoints:
         return doc
 
 
+def _names(deployment: Deployment) -> set[str]:
+    return {variant["name"] for variant in deployment["variants"]}
+
+
 def _reweighted(deployment: Deployment, rows: list[Answer]) -> Deployment:
     asked = {row["VariantName"]: row for row in rows}
-    unknown = asked.keys() - {variant["name"] for variant in deployment["variants"]}
+    unknown = asked.keys() - _names(deployment)
     if unknown:
         raise invalid(f"Could not find variant(s) {', '.join(sorted(unknown))} of the endpoint.")
     if any(row.get("DesiredWeight", 0) < 0 for row in rows):
         raise invalid("DesiredWeight must not be negative.")
+    if any(row.get("DesiredInstanceCount", 1) < 1 for row in rows):
+        raise invalid("DesiredInstanceCount must be at least 1.")
 
     def changed(variant: Answer) -> Answer:
         row = asked.get(variant["name"], {})

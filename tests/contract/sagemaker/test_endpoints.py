@@ -14,6 +14,13 @@ from local_account.sagemaker.shapes import output_members
 from local_account.wire import AwsError
 from tests.support.sagemaker_room import OwnFolder, call, invoke, put_config, put_model, settled, until
 
+CAPTURE = {
+    "EnableCapture": True,
+    "InitialSamplingPercentage": 100,
+    "DestinationS3Uri": "s3://sagemaker-tests/capture",
+    "CaptureOptions": [{"CaptureMode": "Input"}],
+}
+
 
 def ask(service: SageMakerService, endpoint: str, body: bytes = b"1,2", **headers: str) -> dict[str, Any]:
     answer: dict[str, Any] = json.loads(invoke(service, endpoint, body, **headers).body)
@@ -195,6 +202,51 @@ def test_weights_are_kept_by_an_update_that_is_told_to(service, pair):
         "blue": 1.0,
         "green": 7.0,
     }
+
+
+def test_counts_change_with_the_weights_and_are_kept_by_an_update_that_is_told_to(service, pair):
+    rows = [{"VariantName": "green", "DesiredWeight": 0.5, "DesiredInstanceCount": 3}]
+    call(service, "UpdateEndpointWeightsAndCapacities", EndpointName=pair, DesiredWeightsAndCapacities=rows)
+    assert settled(service, pair)["EndpointConfigName"] == "c1"
+    put_config(service, "c7", {"blue": "first", "green": "second"}, DataCaptureConfig=CAPTURE)
+    call(service, "UpdateEndpoint", EndpointName=pair, EndpointConfigName="c7", RetainAllVariantProperties=True)
+    counts = {row["VariantName"]: row["CurrentInstanceCount"] for row in settled(service, pair)["ProductionVariants"]}
+    assert counts == {"blue": 1, "green": 3}
+    rows[0]["DesiredInstanceCount"] = 0
+    with pytest.raises(AwsError, match="at least 1"):
+        call(service, "UpdateEndpointWeightsAndCapacities", EndpointName=pair, DesiredWeightsAndCapacities=rows)
+
+
+def test_whatever_is_asked_while_an_endpoint_updates_is_refused(service, pair):
+    put_config(service, "c8", {"blue": "first", "green": "first"})
+    call(service, "UpdateEndpoint", EndpointName=pair, EndpointConfigName="c8")
+    rows = [{"VariantName": "green", "DesiredWeight": 0.5}]
+    for action, params in (
+        ("UpdateEndpointWeightsAndCapacities", {"DesiredWeightsAndCapacities": rows}),
+        ("UpdateEndpoint", {"EndpointConfigName": "c1"}),
+        ("DeleteEndpoint", {}),
+    ):
+        with pytest.raises(AwsError, match="Cannot update in-progress endpoint"):
+            call(service, action, EndpointName=pair, **params)
+    pending = call(service, "DescribeEndpoint", EndpointName=pair).get("PendingDeploymentSummary")
+    assert pending is None or pending["EndpointConfigName"] == "c8"
+    assert settled(service, pair)["EndpointConfigName"] == "c8"
+
+
+def test_a_variant_that_is_registered_for_scaling_may_not_leave_until_it_is_deregistered(account, service, pair):
+    scaling = account.client("application-autoscaling")
+    target = {
+        "ServiceNamespace": "sagemaker",
+        "ResourceId": f"endpoint/{pair}/variant/green",
+        "ScalableDimension": "sagemaker:variant:DesiredInstanceCount",
+    }
+    scaling.register_scalable_target(**target, MinCapacity=1, MaxCapacity=4)
+    put_config(service, "c9", {"blue": "first"})
+    with pytest.raises(AwsError, match='"\\[green\\]" must be deregistered as scalable targets'):
+        call(service, "UpdateEndpoint", EndpointName=pair, EndpointConfigName="c9")
+    scaling.deregister_scalable_target(**target)
+    call(service, "UpdateEndpoint", EndpointName=pair, EndpointConfigName="c9")
+    assert settled(service, pair)["EndpointConfigName"] == "c9"
 
 
 def test_an_endpoint_comes_back_with_the_account_without_its_config_and_models(account, bucket, service, room, pair):
