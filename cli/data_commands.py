@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,7 +34,7 @@ def generate(
     seed: Annotated[int, typer.Option(help="The same seed makes the same world.")] = 7,
     ahead: Annotated[
         int, typer.Option(min=0, max=30, help="Days up to today that are kept for `understudy data next-day`.")
-    ] = 1,
+    ] = 0,
 ) -> None:
     """Simulate a social app with known tastes and put its last days into the lake."""
     spec = {"users": users, "items": items, "days": days, "impressions_per_day": impressions_per_day, "seed": seed}
@@ -46,7 +46,10 @@ def generate(
 def next_day(stack: Stack = STACK, state: State = STATE) -> None:
     """Simulate the next day of the generated world: what the night after this one learns from."""
     day, events = add_day(connect(stack, state))
-    console.print(f"{events:,} events of {day.isoformat()} are in the lake; next: understudy night")
+    after = day + timedelta(days=1)
+    console.print(
+        f"{events:,} events of {day.isoformat()} are in the lake; next: understudy night --as-of {after.isoformat()}T00:00:00Z"
+    )
 
 
 def generate_world(
