@@ -190,19 +190,20 @@ def test_two_nights_at_once_are_one_and_the_other_is_told_which(site, second):
     assert second.arn in rival.described["cause"]
 
 
-def test_a_second_nights_release_is_registered_and_measured_beside_the_champion_and_not_served(site, first, second):
+def test_a_second_nights_release_is_measured_beside_the_champion_and_begins_to_rehearse(site, first, second):
     assert second.status == "SUCCEEDED", second.failure()
     registration = json.loads(second.described["output"])
     releases = {release["release_id"]: release for release in read_releases(site)}
     assert set(releases) == {first["release_id"], registration["release_id"]}
     assert releases[registration["release_id"]]["lineage"]["champion"] == first["release_id"]
-    traffic = read_traffic(site)
-    assert traffic is not None
+    traffic = eventually(lambda: (found := read_traffic(site)) and found["candidate"] and found)
     assert traffic["champion"]["release"] == first["release_id"]
+    assert (traffic["candidate"]["release"], traffic["share_bp"]) == (registration["release_id"], 1000)
 
 
 def test_the_champions_index_outlives_the_second_night(site, first, second):
-    assert ask(site, "u000005", 5, [])["release_id"] == first["release_id"]
+    answers = {ask(site, f"u{number:06d}", 5, [])["release_id"] for number in range(20)}
+    assert first["release_id"] in answers
     status, counted = site.signed("es", "GET", f"{site.outputs['ItemIndexUrl']}/items-{first['release_id']}/_count")
     assert (status, counted["count"]) == (200, read_release(site, first["release_id"])["metrics"]["index"]["count"])
 

@@ -58,6 +58,11 @@ def test_a_stage_that_another_change_ended_is_lost_and_no_error():
     assert (ended.status, ended.output) == ("SUCCEEDED", {"action": "lost", "reason": "r-2 has lost its place"})
 
 
+def test_a_look_that_failed_in_passing_is_made_again():
+    throttled = {"Error": "ClientError", "Cause": "ProvisionedThroughputExceededException"}
+    assert run(throttled, throttled, throttled, look("next")).output["action"] == "next"
+
+
 def test_a_look_that_breaks_ends_the_child_with_its_error():
     ended = run({"Error": "BadEvidence", "Cause": "bucket 5 twice"})
     assert (ended.status, ended.error, ended.cause) == ("FAILED", "BadEvidence", "bucket 5 twice")
@@ -67,6 +72,6 @@ def test_every_rule_catch_and_retry_is_walked():
     runs = [
         run(look("look_again"), BUSY, look("next", 2)),
         run({"Error": "StageLost", "Cause": "x"}),
-        run({"Error": "RuntimeError", "Cause": "x"}),
+        run(*[{"Error": "RuntimeError", "Cause": "x"}] * 4),
     ]
     assert missing_decisions(MACHINE, runs) == []

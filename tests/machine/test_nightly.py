@@ -29,7 +29,10 @@ TRAINED = {
     "ModelArtifacts": {"S3ModelArtifacts": "s3://b/m/output/model.tar.gz"},
 }
 REGISTERED = {"release_id": PLAN["release_id"], "registered": True, "status": "approved", "reasons": []}
-BROKEN_JOB = {"Error": "States.TaskFailed", "Cause": '{"FailureReason": "AlgorithmError: loss is not finite at step 3 of epoch 1, it is nan"}'}
+BROKEN_JOB = {
+    "Error": "States.TaskFailed",
+    "Cause": '{"FailureReason": "AlgorithmError: loss is not finite at step 3 of epoch 1, it is nan"}',
+}
 THROTTLED = {"Error": "SageMaker.AmazonSageMakerException", "Cause": "Rate exceeded"}
 NO_ROOM = {"Error": "SageMaker.ResourceLimitExceededException", "Cause": "The account-level service limit was reached"}
 BUSY = {"Error": "Lambda.TooManyRequestsException", "Cause": "Rate Exceeded."}
