@@ -236,6 +236,25 @@ def test_the_holder_that_asks_again_gets_the_lease_it_has(stores: Stores) -> Non
     assert stores.leases.acquire("night", "a", 60, NOW + timedelta(seconds=60)).fence == first.fence + 1
 
 
+def test_a_lease_is_lifted_above_a_fence_that_was_raised_without_it(stores: Stores) -> None:
+    lease = stores.leases.acquire("stage", "a", 60, NOW)
+    lifted = stores.leases.lift(lease, 7)
+    assert (lifted.fence, lifted.owner) == (8, "a")
+    assert stores.leases.holder("stage") == lifted
+    assert stores.leases.lift(lifted, 3) == lifted
+    assert stores.leases.lift(lease, 7) == lifted, "asked again after a lost reply"
+    stores.leases.release(lifted)
+    assert stores.leases.acquire("stage", "b", 60, NOW).fence == 9
+
+
+def test_a_lease_that_was_taken_over_is_not_lifted(stores: Stores) -> None:
+    stale = stores.leases.acquire("stage", "a", 60, NOW)
+    taken = stores.leases.acquire("stage", "b", 60, NOW + timedelta(seconds=61))
+    with pytest.raises(LeaseLost):
+        stores.leases.lift(stale, 7)
+    assert stores.leases.holder("stage") == taken
+
+
 def test_a_lease_that_was_taken_over_can_be_neither_renewed_nor_given_back(stores: Stores) -> None:
     stale = stores.leases.acquire("night", "a", 60, NOW)
     taken = stores.leases.acquire("night", "b", 60, NOW + timedelta(seconds=61))

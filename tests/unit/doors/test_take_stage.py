@@ -73,7 +73,7 @@ def test_a_shadow_stage_comes_first_if_it_has_time(door):
 
 
 @pytest.mark.parametrize(
-    "stages", ["", "1000", "5000,1000,10000", "1000,1000,10000", "a,10000", "0,10000", "10000,20000"]
+    "stages", ["", "1000", "10000", "5000,1000,10000", "1000,1000,10000", "a,10000", "0,10000", "10000,20000"]
 )
 def test_stages_that_do_not_grow_to_everybody_are_refused(door, stages):
     door.settings.rollout_stages = stages

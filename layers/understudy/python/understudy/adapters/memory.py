@@ -57,13 +57,14 @@ class MemoryLeases:
             return self._leases[lease.name]
 
     def lift(self, lease: Lease, above: int) -> Lease:
-        with self._lock:
-            if not self._is_ours(lease):
-                raise LeaseLost(lease.name, lease.owner, lease.fence)
-            if lease.fence <= above:
-                lease = replace(lease, fence=above + 1)
-                self._leases[lease.name] = lease
+        if lease.fence > above:
             return lease
+        lifted = replace(lease, fence=above + 1)
+        with self._lock:
+            if not self._is_ours(lease) and not self._is_ours(lifted):  # ours lifted: the reply was lost
+                raise LeaseLost(lease.name, lease.owner, lease.fence)
+            self._leases[lease.name] = lifted
+        return lifted
 
     def release(self, lease: Lease) -> None:
         with self._lock:

@@ -26,7 +26,7 @@ def shares_of(text: str) -> tuple[int, ...]:
     Raises
     ------
     InvalidInput
-        Not whole numbers, not growing, or the last is not everybody.
+        Not whole numbers, not growing, the last is not everybody, or it is the only one: a promotion follows a rehearsal.
 
     Examples
     --------
@@ -39,7 +39,7 @@ def shares_of(text: str) -> tuple[int, ...]:
     except ValueError:
         raise InvalidInput(f"RolloutStages is {text!r}", expected) from None
     grows = all(low < high for low, high in zip((0, *shares), shares, strict=False))
-    if not grows or shares[-1] != ALL_BP:
+    if not grows or shares[-1] != ALL_BP or len(shares) == 1:
         raise InvalidInput(f"RolloutStages is {text!r}", expected)
     return shares
 
