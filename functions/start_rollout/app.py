@@ -6,7 +6,6 @@ Out  {"action": "start" | "leave", "release_id": str, "reason": str}
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -15,6 +14,7 @@ from aws_lambda_powertools import Logger
 
 from understudy.adapters.aws import DynamoReleases, client
 from understudy.adapters.registry import approvals, release_of_package
+from understudy.adapters.stage import start_once
 from understudy.contracts.rollout import PackageApproved
 from understudy.domain.rollout import WAITING, decide_start
 from understudy.settings import StartRolloutSettings
@@ -45,21 +45,8 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     if record is not None and why_not is None:
         if record.status != WAITING:
             w.releases.move_status(record, WAITING, record.fence)
-        why_not = _start(w, record.release_id)
+        why_not = start_once(w.states, w.settings.roll_out_machine_arn, record.release_id)
     release_id = record.release_id if record else ""
     action, reason = ("start", "approved") if why_not is None else ("leave", why_not)
     logger.info("release approved", package=package_arn, release_id=release_id, action=action, reason=reason)
     return {"action": action, "release_id": release_id, "reason": reason}
-
-
-def _start(w: World, release_id: str) -> str | None:
-    """The same name and input again is the same execution, so a duplicate event or a lost reply starts nothing twice."""
-    try:
-        w.states.start_execution(
-            stateMachineArn=w.settings.roll_out_machine_arn,
-            name=release_id,
-            input=json.dumps({"release_id": release_id}),
-        )
-    except w.states.exceptions.ExecutionAlreadyExists:
-        return "its rollout was started before"
-    return None

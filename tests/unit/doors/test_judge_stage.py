@@ -63,7 +63,7 @@ def door(aws, artifacts, monkeypatch):
     state = RolloutState(dynamodb, "state")
 
     def world() -> Any:
-        judging = module.Judging(
+        return module.Judging(
             parts.traffic,
             parts.outcomes,
             parts.outcomes,
@@ -74,7 +74,6 @@ def door(aws, artifacts, monkeypatch):
             60,
             parts.policy,
         )
-        return module.World(None, judging)
 
     monkeypatch.setattr(module, "world", world)
     module.parts, module.state = parts, state
@@ -84,7 +83,7 @@ def door(aws, artifacts, monkeypatch):
 def at(door, seconds, event=EVENT):
     """A look so many seconds into the stage."""
     asked = JudgeStageEvent.model_validate(event)
-    return look(door.world().judging, asked, START + timedelta(seconds=seconds)).model_dump()
+    return look(door.world(), asked, START + timedelta(seconds=seconds)).model_dump()
 
 
 def seen(door, key=f"rollout#{EVENT['rollout_id']}"):

@@ -10,6 +10,7 @@ import pytest
 from support.doors import CONTEXT, golden, load_door
 from support.releases import release
 from understudy.adapters.memory import MemoryLeases, MemoryReleases, MemoryTraffic
+from understudy.adapters.stage import StageStores
 from understudy.contracts.traffic import Standing, Traffic
 from understudy.errors import InvalidInput, LeaseHeld, NotReady
 from understudy.settings import TakeStageSettings
@@ -40,7 +41,7 @@ def door(monkeypatch):
         leases=MemoryLeases(), traffic=MemoryTraffic(), releases=MemoryReleases(release(status="approved"))
     )
     settings = SimpleNamespace(**SETTINGS)
-    world = lambda: module.World(TakeStageSettings(**vars(settings)), **vars(parts))  # noqa: E731
+    world = lambda: module.World(TakeStageSettings(**vars(settings)), StageStores(**vars(parts)))  # noqa: E731
     monkeypatch.setattr(module, "world", world)
     module.parts, module.settings = parts, settings
     return module

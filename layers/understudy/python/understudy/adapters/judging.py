@@ -8,6 +8,9 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, Protocol
 
+from understudy.adapters.aws import DynamoTraffic, client
+from understudy.adapters.aws_coverage import DynamoShown
+from understudy.adapters.aws_outcomes import DynamoOutcomes
 from understudy.adapters.stage_looks import RolloutState, write_verdict
 from understudy.contracts.rollout import JudgeStageEvent, Look
 from understudy.domain.judge import JudgePolicy, StageWindow, Verdict
@@ -16,6 +19,7 @@ from understudy.domain.outcomes import OutcomeReader
 from understudy.domain.stage_evidence import Window, judge_windows, nothing_to_compare, stage_window, window_of
 from understudy.domain.stage_watch import MAX_LOOKS, StageClock, decide_look, look_pause, whole_seconds
 from understudy.ports import TrafficStore
+from understudy.settings import JudgeStageSettings
 
 FINAL = ("next", "roll_back")
 
@@ -41,6 +45,21 @@ class Judging:
     policy: JudgePolicy
     look_s: float
     inconclusive: Any  # abort | hold | promote
+
+
+def judging(settings: JudgeStageSettings) -> Judging:
+    dynamodb, s = client("dynamodb"), settings
+    return Judging(
+        DynamoTraffic(dynamodb, s.traffic_table),
+        DynamoOutcomes(dynamodb, s.outcomes_table),
+        DynamoShown(dynamodb, s.outcomes_table),
+        RolloutState(dynamodb, s.state_table),
+        client("s3"),
+        s.artifact_bucket,
+        JudgePolicy(delta=s.delta, min_requests=s.minimum_requests),
+        s.look_seconds,
+        s.inconclusive_policy,
+    )
 
 
 def look(world: Judging, asked: JudgeStageEvent, now: datetime) -> Look:
