@@ -67,6 +67,7 @@ def _model_quality(view: View, baseline: Baseline) -> Findings:
     return judge_model_quality(
         rows.label,
         baseline.probabilities(rows),
+        baseline.first_place(rows),
         rows.user,
         threshold=baseline.facts.threshold_shown,
         statistics=statistics,
@@ -129,7 +130,8 @@ def build_baseline(
         Clicks of every item of the catalogue.
     """
     as_shown = scorer.score({**replayed.raw, POSITION: replayed.position}, position_as_given=True)
-    first, held_out = scorer.score(replayed.raw), scorer.score(holdout.raw, position_as_given=True)
+    first = scorer.score(replayed.raw)
+    held_out = scorer.score({**holdout.raw, POSITION: holdout.position}, position_as_given=True)
     facts = Facts(
         release_id,
         scorer.ranker_id,
@@ -141,7 +143,7 @@ def build_baseline(
     catalogue = catalogue_of(replayed, popularity)
     statistics = statistics_of(replayed)
     measured = measure_bias(Rows(facets_of(replayed), first >= facts.threshold_first, drawn, replayed.user))
-    quality = quality_figures(holdout.label, held_out, holdout.user, facts.threshold_shown)
+    quality = quality_figures(holdout.label, held_out, scorer.score(holdout.raw), holdout.user, facts.threshold_shown)
     ranking = ranking_figures(replace(replayed, label=drawn), as_shown, catalogue)
     documents: dict[Kind, tuple[dict[str, Any], dict[str, Any]]] = {
         Kind.DATA_QUALITY: (statistics, suggest_constraints(statistics)),

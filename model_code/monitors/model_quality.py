@@ -18,28 +18,30 @@ from monitors.findings import Comparison, Findings, Metric
 from monitors.formats import BINARY_CONSTRAINTS, BINARY_METRICS, SAMPLES_FOR_DEVIATION, Check, Kind
 from monitors.implied import implied_auc_statistic, implied_log_loss_statistic
 from monitors.noise import deviation, poisson_weights, spread
+from monitors.slope import score_slope
 from monitors.thresholds import Figure, Tolerance, constraints_document, judge, statistics_document
 
 TOLERANCES = {
-    "auc_shortfall": Tolerance(Check.GREATER_THAN, 0.03),
-    "log_loss_excess": Tolerance(Check.GREATER_THAN, 0.02),
-    "calibration_ratio": Tolerance(Check.LESS_THAN, 0.25, relative=True),
+    "score_slope": Tolerance(Check.LESS_THAN, 0.1, promised=1.0),
+    "auc_shortfall": Tolerance(Check.GREATER_THAN, 0.015, promised=0.0),
+    "log_loss_excess": Tolerance(Check.GREATER_THAN, 0.02, promised=0.0),
+    "calibration_ratio": Tolerance(Check.LESS_THAN, 0.25, relative=True, promised=1.0),
 }
-# Positives that have not come yet are a thinning of positives: they blur AUC by their share among the negatives at most,
+# Positives that have not come yet are a thinning of positives: they blur the order by their share among the negatives at most,
 # but move every figure that counts them.
-WHILE_FRESH = frozenset({"auc_shortfall"})
+WHILE_FRESH = frozenset({"score_slope", "auc_shortfall"})
 
 
 def quality_figures(
-    labels: np.ndarray, probabilities: np.ndarray, user: np.ndarray, threshold: float
+    labels: np.ndarray, probabilities: np.ndarray, first: np.ndarray, user: np.ndarray, threshold: float
 ) -> dict[str, Figure]:
     """Every figure with its deviation.
 
     Parameters
     ----------
     labels : array of shape (N,), 0 or 1
-    probabilities : array of shape (N,)
-        Of a click at the place where each row was shown.
+    probabilities, first : arrays of shape (N,)
+        Of a click at the place where each row was shown, and at the first place.
     user : int array of shape (N,)
     threshold : float
         From which on a row counts as predicted positive.
@@ -63,6 +65,7 @@ def quality_figures(
     whole, enough = np.ones(len(labels)), len(labels) >= SAMPLES_FOR_DEVIATION
     for name, statistic in statistics.items():
         found[name] = Figure(statistic(whole), deviation(statistic, user) if enough else math.nan)
+    found["score_slope"] = Figure(*score_slope(labels, first, probabilities, user)) if enough else Figure(math.nan)
     return found
 
 
@@ -77,6 +80,7 @@ def model_quality_baseline(found: Mapping[str, Figure], rows: int) -> tuple[dict
 def judge_model_quality(
     labels: np.ndarray,
     probabilities: np.ndarray,
+    first: np.ndarray,
     user: np.ndarray,
     *,
     threshold: float,
@@ -85,14 +89,14 @@ def judge_model_quality(
     complete: bool,
 ) -> Findings:
     """Compare a window's labelled rows with the baseline; `complete` says that no more labels are to come."""
-    found = quality_figures(labels, probabilities, user, threshold)
+    found = quality_figures(labels, probabilities, first, user, threshold)
     result = Findings(Kind.MODEL_QUALITY, statistics_document(BINARY_METRICS, found, len(labels), len(labels)))
     names = frozenset(TOLERANCES) if complete else WHILE_FRESH
     before = statistics[BINARY_METRICS]
     if not 0 < labels.sum() < len(labels):
         result.notes.append(f"{int(labels.sum())} of {len(labels)} labelled rows were clicked: nothing to judge by")
         names = names & {"calibration_ratio"} if complete else frozenset()
-    result.violations, notes = judge(found, constraints[BINARY_CONSTRAINTS], before, names=names)
+    result.violations, notes = judge(found, constraints[BINARY_CONSTRAINTS], names=names)
     result.notes += notes
     result.metrics = [Metric(name, figure.value) for name, figure in found.items() if math.isfinite(figure.value)]
     result.comparisons = [_by_probability(labels, probabilities), _usual(found, before)]

@@ -9,26 +9,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
 
 # Chance that a run over unchanged data raises anything, before effect sizes are asked for: split evenly over its checks.
-# A monitor that runs hourly all year stays below one such run; the thresholds on top make it far rarer.
-BUDGET = 1e-4
+# The thresholds on top make it far rarer (benchmarks/drift_detection.py).
+BUDGET = 1e-3
 ROUNDS = 100  # resamples of a standard deviation: 7 % error of it
 ENOUGH = 30.0  # effective observations below which a normal approximation says nothing
 
 
 def deviations(checks: int) -> float:
-    """Standard deviations that a two-sided figure may lie off when one of `checks` shares the budget.
+    """Standard deviations by which a figure may lie beyond its threshold when one of `checks` shares the budget.
 
     Examples
     --------
     >>> round(deviations(1), 2), round(deviations(100), 2)
-    (3.89, 4.89)
+    (3.09, 4.26)
     """
-    return NormalDist().inv_cdf(1 - BUDGET / max(checks, 1) / 2)
+    return NormalDist().inv_cdf(1 - BUDGET / max(checks, 1))
 
 
 def ks_coefficient(checks: int) -> float:
@@ -37,7 +38,7 @@ def ks_coefficient(checks: int) -> float:
     Examples
     --------
     >>> round(ks_coefficient(20), 2)
-    2.54
+    2.3
     """
     return math.sqrt(-math.log(BUDGET / max(checks, 1) / 2) / 2)
 
@@ -56,6 +57,7 @@ def effective(clusters: np.ndarray) -> float:
     return float(counts.sum() ** 2 / (counts**2).sum())
 
 
+@lru_cache(maxsize=2)
 def poisson_weights(users: int, seed: int = 0, rounds: int = ROUNDS) -> np.ndarray:
     """Resamples of users, (R, U): each user counts Poisson(1) times (`evaluation.bootstrap`)."""
     return np.random.default_rng(seed).poisson(1.0, (rounds, users)).astype(np.float64)

@@ -27,8 +27,8 @@ from monitors.thresholds import Figure, Tolerance, constraints_document, judge, 
 
 PLACES, RECALL_PLACES = 10, 5
 TOLERANCES = {
-    "ndcg_shortfall": Tolerance(Check.GREATER_THAN, 0.05),
-    "recall_shortfall": Tolerance(Check.GREATER_THAN, 0.08),
+    "ndcg_shortfall": Tolerance(Check.GREATER_THAN, 0.02),
+    "recall_shortfall": Tolerance(Check.GREATER_THAN, 0.05),
     "precision_ratio": Tolerance(Check.LESS_THAN, 0.25, relative=True),
     "coverage_ratio": Tolerance(Check.LESS_THAN, 0.4, relative=True),
     "novelty": Tolerance(Check.LESS_THAN, 0.75),  # bits
@@ -164,7 +164,7 @@ def judge_ranking_quality(
     result = Findings(Kind.RANKING_QUALITY, statistics_document(RANKING_METRICS, found, len(shown), len(shown)))
     before = statistics[RANKING_METRICS]
     names = frozenset(TOLERANCES) if complete else WHILE_FRESH
-    result.violations, result.notes = judge(found, constraints[RANKING_CONSTRAINTS], before, names=names)
+    result.violations, result.notes = judge(found, constraints[RANKING_CONSTRAINTS], names=names)
     result.metrics = [Metric(name, figure.value) for name, figure in found.items() if math.isfinite(figure.value)]
     result.comparisons = [_rates(shown, probabilities), _beside(found, before)]
     return result

@@ -28,18 +28,26 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Tolerance:
-    """How far a figure may be on the bad side of the baseline: by an amount, or by a share of it."""
+    """How far a figure may be on the bad side of the baseline: by an amount, or by a share of it.
+
+    `promised` is the value that a ranker which is right has by construction: a baseline that was luckier promises no more.
+    """
 
     check: Check  # LESS_THAN or GREATER_THAN is what violates
     amount: float
     relative: bool = False
+    promised: float | None = None
 
     def threshold(self, value: float) -> float:
         """Examples
         --------
         >>> Tolerance(Check.LESS_THAN, 0.25, relative=True).threshold(0.8)
         0.6000000000000001
+        >>> Tolerance(Check.GREATER_THAN, 0.02, promised=0.0).threshold(-0.3)
+        0.02
         """
+        if self.promised is not None:
+            value = min(value, self.promised) if self.check is Check.LESS_THAN else max(value, self.promised)
         step = abs(value) * self.amount if self.relative else self.amount
         return value - step if self.check is Check.LESS_THAN else value + step
 
@@ -62,24 +70,14 @@ def constraints_document(
     return {"version": DATA_VERSION, section: found}
 
 
-def read_deviation(statistics: Mapping[str, Any], name: str) -> float:
-    """A baseline figure's standard deviation; 0 where the baseline has none."""
-    found = statistics.get(name, {}).get("standard_deviation", NAN)
-    return 0.0 if found == NAN else float(found)
-
-
 def judge(
-    figures: Mapping[str, Figure],
-    constraints: Mapping[str, Mapping[str, Any]],
-    baseline: Mapping[str, Any],
-    *,
-    names: frozenset[str],
+    figures: Mapping[str, Figure], constraints: Mapping[str, Mapping[str, Any]], *, names: frozenset[str]
 ) -> tuple[list[Violation], list[str]]:
     """Violations of the named constraints, and what could not be judged.
 
-    A figure violates its threshold when it lies beyond it by more than both samples' noise explains.
+    A figure violates its threshold when it lies beyond it by more than its own noise explains.
     """
-    violations, notes, z = [], [], deviations(len(constraints))
+    violations, notes, z = [], [], deviations(len(names & constraints.keys()))
     for name, constraint in constraints.items():
         if name not in names:
             notes.append(f"{name} waits until labels are complete")
@@ -88,7 +86,7 @@ def judge(
         if not (math.isfinite(figure.value) and math.isfinite(figure.deviation)):
             notes.append(f"{name} is not defined on this window: too few samples")
             continue
-        noise = z * math.hypot(figure.deviation, read_deviation(baseline, name))
+        noise = z * figure.deviation
         less = constraint["comparison_operator"] == Check.LESS_THAN
         beyond = threshold - figure.value if less else figure.value - threshold
         if beyond > noise:

@@ -1,0 +1,214 @@
+"""Do the monitors see what changes, and only that? `python -m benchmarks.drift_detection [--long]`.
+
+Days in the simulator's world (`drift_world`), a release a week, every kind of monitor over each day as `monitors/run.py` judges it: fresh
+labels on the day itself, complete ones three days later. Quiet: ten months with weekends and seasons, in which nothing may be raised.
+Shifts: a seed each, from the same week; found means a violation on the first day (of the kinds meant, raised by the shift alone: the same
+day without it is judged too). The short form has fewer days and seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from benchmarks.drift_release import Release, log_day, release, serve
+from benchmarks.drift_world import Life, Shift
+from monitors.formats import Kind
+from monitors.judging import View, judge_window
+from monitors.shown import Shown
+from simulator.titles import TOPICS
+
+LOGGED_DAYS, SETTLING_DAYS, RELEASE_EVERY, LABEL_DAYS = 30, 35, 7, 3
+QUIET_DAYS, SEEDS = 300, 50
+SHORT_QUIET_DAYS, SHORT_SEEDS = 28, 4
+PATIENCE = 3  # days after a shift that are looked at
+GOAL = 0.95
+
+
+@dataclass
+class Site:
+    """A world with a release on stage and the days that the next one learns from."""
+
+    life: Life
+    days: list[Shown]
+    release: Release
+    day: int
+
+
+def site(seed: int, days: int) -> Site:
+    """Logged days, then releases until what they are fed is their own."""
+    life = Life(seed, LOGGED_DAYS + SETTLING_DAYS + days + LABEL_DAYS + 1)
+    logged = [log_day(life, day) for day in range(LOGGED_DAYS)]
+    here = Site(life, logged, release(life, logged, LOGGED_DAYS), LOGGED_DAYS)
+    for _ in range(SETTLING_DAYS):
+        live(here)
+    return here
+
+
+def live(here: Site) -> Shown:
+    """One day is served and remembered; every seventh night there is a new release."""
+    shown = serve(here.life, here.release, here.day)
+    here.life.remember(shown)
+    here.days = [*here.days[-29:], shown]
+    here.day += 1
+    if (here.day - LOGGED_DAYS) % RELEASE_EVERY == 0:
+        here.release = release(here.life, here.days, here.day)
+    return shown
+
+
+def raised(shown: Shown, on: Release, *, complete: bool, kinds: tuple[Kind, ...] = tuple(Kind)) -> list[str]:
+    """What the monitors raise over one day, as sentences."""
+    found = []
+    for kind in kinds:
+        for violation in judge_window(kind, View(shown, complete), on.baseline).violations:
+            named = [violation[part] for part in ("feature_name", "facet", "facet_value", "metric_name") if part in violation]
+            found.append(f"{kind.value}: {' '.join(named)}: {violation['description']}")
+    return found
+
+
+def quiet(seed: int, days: int, tell: Callable[[str], None]) -> list[str]:
+    """Everything raised over days on which nothing happens, fresh and complete."""
+    here, alarms = site(seed, days), []
+    for _ in range(days):
+        day, on = here.day, here.release
+        shown = live(here)
+        for complete in (False, True):  # labels are whole here; what is still to come is `label_delay`'s
+            alarms += [f"day {day}: {text}" for text in raised(shown, on, complete=complete)]
+    for text in dict.fromkeys(alarms):
+        tell(f"  raised without drift, seed {seed}: {text}")
+    return alarms
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What changes, and which monitors are meant to see it (none: nothing may be raised)."""
+
+    name: str
+    kinds: tuple[Kind, ...]
+    serve: Callable[[Site, int], Shown]  # a day's rows from the shift on; the seed chooses its form
+
+
+def taste(here: Site, seed: int) -> Shown:
+    """Everybody's interests move to other topics."""
+    topics = derangement(np.random.default_rng([seed, 20]), len(TOPICS))
+    return serve(here.life, here.release, here.day, Shift(topics=topics))
+
+
+def age(here: Site, seed: int) -> Shown:
+    """People below 25 come five times as often."""
+    del seed
+    return serve(here.life, here.release, here.day, Shift(young=5.0))
+
+
+def null(here: Site, seed: int) -> Shown:
+    """A feature is always missing: another one each seed."""
+    shown = serve(here.life, here.release, here.day)
+    return _broken(shown, ("user_age", "item_ctr_7d", "user_clicks_30d", "item_age_days", "topic_affinity")[seed % 5], None)
+
+
+def unit(here: Site, seed: int) -> Shown:
+    """A feature comes in another unit: days in hours, a share in percent, an age in months."""
+    shown = serve(here.life, here.release, here.day)
+    name, factor = (("item_age_days", 24.0), ("user_ctr_7d", 100.0), ("user_age", 12.0), ("item_ctr_7d", 100.0))[seed % 4]
+    return _broken(shown, name, factor)
+
+
+def delay(here: Site, seed: int) -> Shown:
+    """Clicks come up to three days late, impressions in time: on the day itself most are missing."""
+    shown = serve(here.life, here.release, here.day)
+    rng = np.random.default_rng([seed, 21, here.day])
+    age_days = 1 - ((shown.at_us - here.life.start_us) / 86_400_000_000 - here.day)
+    late = rng.uniform(0, LABEL_DAYS, len(shown)) > age_days
+    return replace(shown, label=np.where(late, 0.0, shown.label))
+
+
+SCENARIOS = (
+    Scenario("taste shift", (Kind.MODEL_QUALITY, Kind.RANKING_QUALITY), taste),
+    Scenario("age shift", (Kind.DATA_QUALITY,), age),
+    Scenario("feature all null", (Kind.DATA_QUALITY,), null),
+    Scenario("feature in another unit", (Kind.DATA_QUALITY,), unit),
+    Scenario("label delay", (), delay),
+)
+
+
+def _broken(shown: Shown, name: str, factor: float | None) -> Shown:
+    values = np.full(len(shown), np.nan) if factor is None else shown.raw[name] * factor
+    return replace(shown, raw={**shown.raw, name: values})
+
+
+def derangement(rng: np.random.Generator, size: int) -> np.ndarray:
+    """A permutation that leaves nothing in its place."""
+    while (moved := rng.permutation(size)).tolist() and (moved == np.arange(size)).any():
+        pass
+    return moved
+
+
+def shifts(seeds: int, tell: Callable[[str], None]) -> dict[str, list[int | None]]:
+    """Per scenario and seed the day on which it was found, 1 the first; None if not within `PATIENCE` days."""
+    found: dict[str, list[int | None]] = {scenario.name: [] for scenario in SCENARIOS}
+    for seed in range(seeds):
+        here = site(1000 + seed, PATIENCE)
+        for _ in range(2):  # in the middle of a release's week
+            live(here)
+        for scenario in SCENARIOS:
+            found[scenario.name].append(_delay(scenario, here, seed))
+        tell(f"  seed {seed + 1} of {seeds}: " + ", ".join(f"{name} {days[-1] or '-'}" for name, days in found.items()))
+    return found
+
+
+def _delay(scenario: Scenario, start: Site, seed: int) -> int | None:
+    here = copy.deepcopy(start)
+    for day in range(1, PATIENCE + 1):
+        shown = scenario.serve(here, seed)
+        if raised(shown, here.release, complete=False, kinds=scenario.kinds or tuple(Kind)):
+            return day
+        here.life.remember(shown)
+        here.day += 1
+    return None
+
+
+def table(found: dict[str, list[int | None]]) -> Iterator[str]:
+    yield f"{'scenario':<26}{'seeds':>6}{'within a day':>14}{'within 3':>10}{'mean delay':>12}"
+    for name, days in found.items():
+        known = [day for day in days if day]
+        share, later = sum(day == 1 for day in known) / len(days), len(known) / len(days)
+        yield f"{name:<26}{len(days):>6}{share:>14.0%}{later:>10.0%}{np.mean(known) if known else float('nan'):>12.2f}"
+
+
+def measure(*, long: bool = False) -> dict[str, Any]:
+    """Share of the shifts found on their first day; holds only if nothing was raised without cause."""
+    begun = time.perf_counter()
+    days, seeds = (QUIET_DAYS, SEEDS) if long else (SHORT_QUIET_DAYS, SHORT_SEEDS)
+    alarms = quiet(7, days, print)
+    print(f"{days} days without drift: {len(alarms)} raised")  # noqa: T201
+    found = shifts(seeds, print)
+    for line in table(found):
+        print(line)  # noqa: T201
+    true = [day for scenario in SCENARIOS if scenario.kinds for day in found[scenario.name]]
+    false = [day for scenario in SCENARIOS if not scenario.kinds for day in found[scenario.name] if day]
+    share = sum(day == 1 for day in true) / len(true)
+    return {
+        "value": round(share, 4),
+        "unit": "of shifts found within a day",
+        "peer": None,
+        "ratio": None,
+        "goal": f">= {GOAL:g}, nothing raised without drift",
+        "holds": share >= GOAL and not alarms and not false,
+        "quiet_days": days,
+        "raised_without_drift": len(alarms),
+        "raised_by_label_delay": len(false),
+        "days_until_found": found,
+        "seconds": round(time.perf_counter() - begun, 1),
+    }
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--long", action="store_true", help=f"{QUIET_DAYS} days and {SEEDS} seeds a scenario")
+    print(measure(long=parser.parse_args().long))  # noqa: T201
