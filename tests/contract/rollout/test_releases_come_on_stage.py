@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -37,20 +36,11 @@ class Users:
     statuses: list[int] = field(default_factory=list)
     answered_by: set[str] = field(default_factory=set)
 
-    def count(self) -> None:
-        seen = 0
-        while not self.over.wait(0.1):
-            traffic = read_traffic(self.site)
-            if traffic and traffic["version"] != seen and (traffic["candidate"] or traffic["previous"]):
-                seen = traffic["version"]
-                share = traffic["share_bp"] if traffic["candidate"] else 10000 - traffic["holdback_bp"]
-                first, second = (
-                    (traffic["candidate"], traffic["champion"])
-                    if traffic["candidate"]
-                    else (traffic["champion"], traffic["previous"])
-                )
-                rows = self._rows(first["release"], seen, range(0, share, STEP))
-                self._put(rows + self._rows(second["release"], seen, range(share, 10000, STEP)))
+    def count(self, candidate: str, control: str, *, first_version: int) -> None:
+        """Outcomes of a whole rollout, written before it begins: the version of each of its stages is known."""
+        for version, share in enumerate((1000, 5000, 9000), first_version):
+            self._put(self._rows(candidate, version, range(0, share, STEP)))
+            self._put(self._rows(control, version, range(share, 10000, STEP)))
 
     def _rows(self, release_id: str, version: int, buckets: range) -> list[dict[str, Any]]:
         pk = partition(release_id, version, hour_of(datetime.now(UTC)))
@@ -58,8 +48,6 @@ class Users:
         return [{"pk": pk, "sk": f"{bucket:04d}", "clicks": 30 + bucket // STEP % 7, **counts} for bucket in buckets]
 
     def _put(self, rows: list[dict[str, Any]]) -> None:
-        """In no order, as users come: a look at half of them sees both arms as they are."""
-        random.Random(1).shuffle(rows)
         requests = [{"PutRequest": {"Item": to_item(row)}} for row in rows]
         for start in range(0, len(requests), 25):
             batch = {self.site.outputs["OutcomesTable"]: requests[start : start + 25]}
@@ -127,13 +115,13 @@ def first(site: Site) -> RunView:
 @pytest.fixture(scope="module")
 def users(site: Site, first: RunView) -> Iterator[Users]:
     users = Users(site, bad="r-4")
-    threads = [threading.Thread(target=users.count), threading.Thread(target=users.ask)]
-    for thread in threads:
-        thread.start()
+    users.count("r-2", "r-1", first_version=2)
+    users.count("r-4", "r-2", first_version=6)  # 5: r-1 is retired
+    thread = threading.Thread(target=users.ask)
+    thread.start()
     yield users
     users.over.set()
-    for thread in threads:
-        thread.join()
+    thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -189,9 +177,8 @@ def test_an_approval_that_comes_three_times_is_one_rollout(site, second):
     assert sorted(one["name"] for one in listed["executions"]) == ["r-1", "r-2", "r-3", "r-4"]
 
 
-def test_instances_were_raised_to_what_the_champion_had_and_scaling_is_as_before(site, second, users):
+def test_instances_were_raised_to_what_the_champion_had(site, second):
     assert slots(site)[1]["green"] == 4
-    assert targets(site) == {f"endpoint/{ENDPOINTS[1]}/variant/green": (1, 6)} or read_traffic(site)["candidate"]
 
 
 def test_every_configuration_captures(site, second):
@@ -222,6 +209,23 @@ def test_a_release_that_fails_its_users_is_asked_to_be_rolled_back_with_the_reas
     ]
     assert {"release_id": "r-4", "rollout_id": "r-4", "cause": "verdict"}.items() <= asked[-1].items()
     assert "error" in asked[-1]["reason"]
+
+
+def test_after_its_rollback_one_release_serves_everybody_and_nothing_of_the_other_is_left(site, second, users):
+    rollout(site, "r-4")
+    eventually(lambda: read_release(site, "r-4")["status"] == "rejected")
+    eventually(lambda: [list(one) for one in slots(site)] == [["green"], ["green"]])
+    traffic = read_traffic(site)
+    assert traffic is not None
+    assert (traffic["champion"]["release"], traffic["candidate"], traffic["previous"]) == ("r-2", None, None)
+    lease = {"TableName": site.outputs["LeaseTable"], "Key": to_item({"name": "stage"})}
+    eventually(lambda: from_item(site.client("dynamodb").get_item(**lease)["Item"])["owner"] == "")
+    running = {
+        site.client("sagemaker").describe_endpoint(EndpointName=name)["EndpointConfigName"] for name in ENDPOINTS
+    }
+    configs = site.client("sagemaker").list_endpoint_configs()["EndpointConfigs"]
+    assert {config["EndpointConfigName"] for config in configs} == running
+    assert targets(site) == {f"endpoint/{ENDPOINTS[1]}/variant/green": (1, 6)}
 
 
 def test_who_watches_finds_what_was_seen_last(site, second):
