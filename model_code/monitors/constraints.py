@@ -6,6 +6,8 @@ from typing import Any
 
 from monitors.formats import DATA_VERSION, STRING, monitoring_config
 
+# How long ago a user last clicked swings with the weekday on which one asks; a baseline is of one night (docs/decisions/monitors-comparisons.md).
+RECENCY, RECENCY_THRESHOLD = frozenset({"user_days_since_click"}), 0.2
 DOMAIN = 50  # a text column with more distinct values than this has no domain: new ones come every day
 
 
@@ -28,4 +30,5 @@ def feature_constraints(feature: dict[str, Any]) -> dict[str, Any]:
     if feature["inferred_type"] == STRING and described["distinct_count"] <= DOMAIN:
         buckets = described["distribution"]["categorical"]["buckets"]
         found["string_constraints"] = {"domains": sorted(bucket["value"] for bucket in buckets)}
-    return found | {"monitoringConfigOverrides": {}}
+    own = {"distribution_constraints": {"comparison_threshold": RECENCY_THRESHOLD}} if feature["name"] in RECENCY else {}
+    return found | {"monitoringConfigOverrides": own}

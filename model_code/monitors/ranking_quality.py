@@ -84,6 +84,8 @@ def _label_figures(shown: Shown, probabilities: np.ndarray) -> dict[str, Figure]
     if not clicked.any():
         return found
     owner = numbered(user_L[clicked])
+    # Clicks that are still to come thin all alike: a list that has one of two is expected as one with half the chances.
+    chance_LK = chance_LK * min(1.0, float(rows.label.sum() / chances.sum()))
     for short, measure in (("ndcg", _ndcg), ("recall", _recall)):
         expected, _ = implied_lists(chance_LK[clicked], there_LK[clicked], measure)
         observed = measure(hits_LK[clicked])
