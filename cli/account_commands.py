@@ -12,6 +12,7 @@ import typer
 from rich.table import Table
 
 from cli.options import STACK, STATE, Stack, State, console
+from cli.plan_command import settings_warnings, warn
 from cli.site import Problem, Site, connect, use_local_account
 from cli.stage import read_traffic
 
@@ -61,6 +62,7 @@ def up(stack: Stack = STACK, state: State = STATE) -> None:
     began = time.monotonic()
     url = start_and_deploy(stack, state)
     console.print(f"[green]up[/] at {url}, stack {stack}, in {time.monotonic() - began:.1f} s")
+    warn(settings_warnings(connect(stack, state)))
     console.print(
         f"for any AWS client: export AWS_CONFIG_FILE={state / 'config'} AWS_SHARED_CREDENTIALS_FILE={state / 'credentials'} AWS_PROFILE=understudy",
         soft_wrap=True,
@@ -106,6 +108,7 @@ def status(stack: Stack = STACK, state: State = STATE) -> None:
         "undelivered", f"{queue['Attributes']['ApproximateNumberOfMessages']} events (docs/runbook.md#undelivered)"
     )
     console.print(table)
+    warn(settings_warnings(site))
 
 
 def _item(site: Site, output: str, key: dict[str, Any]) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from cli import (
     demo,
     doctor_command,
     night_commands,
+    plan_command,
     poison_commands,
     release_commands,
     rollout_commands,
@@ -45,6 +46,7 @@ for module in (
 ):
     module.register(app)
 app.add_typer(data_commands.app, name="data")
+plan_command.register(rollout_commands.app)
 app.add_typer(rollout_commands.app, name="rollout")
 
 

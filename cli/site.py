@@ -57,6 +57,12 @@ class Site:
             raise Problem(f"AWS does not answer: {error}. On a laptop: understudy up") from error
         return {output["OutputKey"]: output["OutputValue"] for output in described.get("Outputs", [])}
 
+    @cached_property
+    def parameters(self) -> dict[str, str]:
+        """The stack's parameters, with the template's defaults where nothing was given."""
+        described = self.client("cloudformation").describe_stacks(StackName=self.stack)["Stacks"][0]
+        return {each["ParameterKey"]: each["ParameterValue"] for each in described.get("Parameters", [])}
+
     def signed(self, service: str, method: str, url: str, body: Any = None) -> tuple[int, Any]:
         """(status, JSON answer) of one signed call that boto3 has no client for: our API, and OpenSearch."""
         data = b"" if body is None else json.dumps(body).encode()

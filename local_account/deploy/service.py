@@ -108,7 +108,10 @@ class CloudFormationService:
             template, parameters = self._template(arguments), _parameters(arguments)
             for key, _ in list(self._records.all("event")):
                 self._records.delete("event", key)
-            self._note(name, status=f"{verb}_IN_PROGRESS", reason="", parameters=parameters)
+            defaults = {
+                key: str(one["Default"]) for key, one in template.get("Parameters", {}).items() if "Default" in one
+            }
+            self._note(name, status=f"{verb}_IN_PROGRESS", reason="", parameters=defaults | parameters)
         thread = threading.Thread(
             target=self._deploy, args=(name, template, parameters, verb), name=f"deploy-{name}", daemon=True
         )
