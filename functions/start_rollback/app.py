@@ -56,5 +56,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         start(w.states, s.roll_back_machine_arn, answer.name, answer.input)
     if answer.action == "give_up" or (asked.attempt and answer.action == "start"):
         page(w.functions, s.notify_function, asked, f"{ended.name} ended {ended.status}: {answer.reason}")
-    logger.info("execution ended", name=ended.name, status=ended.status, action=answer.action, reason=answer.reason)
+    logger.info(
+        "execution ended", execution=ended.name, status=ended.status, action=answer.action, reason=answer.reason
+    )
     return {"action": answer.action, "name": answer.name, "reason": answer.reason}

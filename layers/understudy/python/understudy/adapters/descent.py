@@ -72,7 +72,7 @@ def _secure(
     by = By(f"{name}:fence", asked.rollout_id, asked.at, asked.reason)
     for left in count(ATTEMPTS - 1, -1):
         current = store.current()
-        if current is not None:
+        if current is not None and current.change_id != by.change_id:
             lease = leases.lift(lease, current.fence)
         move = rollback.secure(current, asked.release_id, by, fence=lease.fence)
         if move.traffic is None:
