@@ -47,17 +47,17 @@ def site(seed: int, days: int) -> Site:
     logged = [log_day(life, day) for day in range(LOGGED_DAYS)]
     here = Site(life, logged, release(life, logged, LOGGED_DAYS), LOGGED_DAYS)
     for _ in range(SETTLING_DAYS):
-        live(here)
+        live(here, every=SETTLING_DAYS)  # what it settles to does not need the weekly releases
     return here
 
 
-def live(here: Site) -> Shown:
+def live(here: Site, every: int = RELEASE_EVERY) -> Shown:
     """One day is served and remembered; every seventh night there is a new release."""
     shown = serve(here.life, here.release, here.day)
     here.life.remember(shown)
     here.days = [*here.days[-29:], shown]
     here.day += 1
-    if (here.day - LOGGED_DAYS) % RELEASE_EVERY == 0:
+    if (here.day - LOGGED_DAYS) % every == 0:
         here.release = release(here.life, here.days, here.day)
     return shown
 
@@ -67,7 +67,9 @@ def raised(shown: Shown, on: Release, *, complete: bool, kinds: tuple[Kind, ...]
     found = []
     for kind in kinds:
         for violation in judge_window(kind, View(shown, complete), on.baseline).violations:
-            named = [violation[part] for part in ("feature_name", "facet", "facet_value", "metric_name") if part in violation]
+            named = [
+                violation[part] for part in ("feature_name", "facet", "facet_value", "metric_name") if part in violation
+            ]
             found.append(f"{kind.value}: {' '.join(named)}: {violation['description']}")
     return found
 
@@ -109,13 +111,17 @@ def age(here: Site, seed: int) -> Shown:
 def null(here: Site, seed: int) -> Shown:
     """A feature is always missing: another one each seed."""
     shown = serve(here.life, here.release, here.day)
-    return _broken(shown, ("user_age", "item_ctr_7d", "user_clicks_30d", "item_age_days", "topic_affinity")[seed % 5], None)
+    return _broken(
+        shown, ("user_age", "item_ctr_7d", "user_clicks_30d", "item_age_days", "topic_affinity")[seed % 5], None
+    )
 
 
 def unit(here: Site, seed: int) -> Shown:
     """A feature comes in another unit: days in hours, a share in percent, an age in months."""
     shown = serve(here.life, here.release, here.day)
-    name, factor = (("item_age_days", 24.0), ("user_ctr_7d", 100.0), ("user_age", 12.0), ("item_ctr_7d", 100.0))[seed % 4]
+    name, factor = (("item_age_days", 24.0), ("user_ctr_7d", 100.0), ("user_age", 12.0), ("item_ctr_7d", 100.0))[
+        seed % 4
+    ]
     return _broken(shown, name, factor)
 
 

@@ -51,7 +51,9 @@ def serve(life: Life, release: Release, day: int, shift: Shift | None = None) ->
     return replace(shown, label=life.clicked(shown, day, shift))
 
 
-def answer(life: Life, scorer: Scorer, index_I: np.ndarray, things: object, user_R: np.ndarray, at_us_R: np.ndarray, day: int) -> Shown:
+def answer(
+    life: Life, scorer: Scorer, index_I: np.ndarray, things: object, user_R: np.ndarray, at_us_R: np.ndarray, day: int
+) -> Shown:
     """Lists by a ranker."""
     rng = np.random.default_rng([life.world.spec.seed, 13, day])
     item_RC = life.candidates(user_R, index_I, rng)

@@ -10,7 +10,7 @@ Letters: U users, I items, K topics, R requests of a day, C candidates, N rows.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -82,7 +82,9 @@ class Life:
         drawn = appeal_RI + rng.gumbel(size=appeal_RI.shape)  # Gumbel top-k: draws without replacement
         return index_I[np.argpartition(-drawn, CANDIDATES, axis=1)[:, :CANDIDATES]]
 
-    def raw(self, user_N: np.ndarray, item_N: np.ndarray, at_us_N: np.ndarray, day: int, things: _Counts) -> dict[str, np.ndarray]:
+    def raw(
+        self, user_N: np.ndarray, item_N: np.ndarray, at_us_N: np.ndarray, day: int, things: _Counts
+    ) -> dict[str, np.ndarray]:
         """The ranker's columns for pairs: users as of `day`, items as `things` counted them."""
         world, hours = self.world, at_us_N // 3_600_000_000
         person, thing = self.people.features(day), things.features(things.day)
@@ -178,11 +180,15 @@ class _Counts:
     def frozen(self) -> _Counts:
         """As an index keeps them."""
         still = _Counts.__new__(_Counts)
-        still.__dict__.update({name: value.copy() if isinstance(value, np.ndarray) else value for name, value in self.__dict__.items()})
+        still.__dict__.update(
+            {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in self.__dict__.items()}
+        )
         return still
 
 
-def listed(raw: dict[str, np.ndarray], item_RC: np.ndarray, user_R: np.ndarray, at_us_R: np.ndarray, score_RC: np.ndarray) -> Shown:
+def listed(
+    raw: dict[str, np.ndarray], item_RC: np.ndarray, user_R: np.ndarray, at_us_R: np.ndarray, score_RC: np.ndarray
+) -> Shown:
     """The first places of each request by score, as a table of shown rows."""
     size = item_RC.shape[1]
     top = np.argsort(-score_RC, axis=1, kind="stable")[:, :PLACES]
@@ -203,9 +209,13 @@ def listed(raw: dict[str, np.ndarray], item_RC: np.ndarray, user_R: np.ndarray, 
 def stacked(days: list[Shown]) -> Shown:
     """Several days as one table; requests of different days stay apart."""
     offsets = np.cumsum([0, *(int(day.request.max()) + 1 for day in days)])
-    return replace(
-        days[0],
+    joined = {
+        name: np.concatenate([getattr(day, name) for day in days])
+        for name in ("user", "item", "position", "at_us", "label")
+    }
+    return Shown(
+        columns=COLUMNS,
         raw={name: np.concatenate([day.raw[name] for day in days]) for name, _ in COLUMNS},
         request=np.concatenate([day.request + offset for day, offset in zip(days, offsets, strict=False)]),
-        **{name: np.concatenate([getattr(day, name) for day in days]) for name in ("user", "item", "position", "at_us", "label")},
+        **joined,
     )

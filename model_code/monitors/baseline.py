@@ -36,7 +36,9 @@ def parser() -> argparse.ArgumentParser:
         made.add_argument(f"--{name}", type=Path, required=True)
     made.add_argument("--release-id", required=True)
     made.add_argument("--requests", type=int, default=4000, help="past requests that are answered anew")
-    made.add_argument("--candidates", type=int, default=Rules().candidates, help="as the recommender asks the index for")
+    made.add_argument(
+        "--candidates", type=int, default=Rules().candidates, help="as the recommender asks the index for"
+    )
     made.add_argument("--seed", type=int, default=0)
     return made
 
@@ -52,7 +54,9 @@ def main(arguments: argparse.Namespace) -> str:
         replay = Replay(release, scorer, load(prepared / "features.yaml"), prepared, rules)
         requests = read_requests(prepared, arguments.requests, arguments.seed)
         replayed = replay.shown(requests)
-        progress(f"{len(requests.user_Q):,} requests of {len(requests.users):,} users answered anew: {len(replayed):,} rows")
+        progress(
+            f"{len(requests.user_Q):,} requests of {len(requests.users):,} users answered anew: {len(replayed):,} rows"
+        )
         holdout = read_holdout(prepared, replay.columns)
         baseline = build_baseline(
             replayed,

@@ -30,5 +30,7 @@ def feature_constraints(feature: dict[str, Any]) -> dict[str, Any]:
     if feature["inferred_type"] == STRING and described["distinct_count"] <= DOMAIN:
         buckets = described["distribution"]["categorical"]["buckets"]
         found["string_constraints"] = {"domains": sorted(bucket["value"] for bucket in buckets)}
-    own = {"distribution_constraints": {"comparison_threshold": RECENCY_THRESHOLD}} if feature["name"] in RECENCY else {}
+    own = (
+        {"distribution_constraints": {"comparison_threshold": RECENCY_THRESHOLD}} if feature["name"] in RECENCY else {}
+    )
     return found | {"monitoringConfigOverrides": own}

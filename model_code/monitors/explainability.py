@@ -39,6 +39,10 @@ class Explainer:
         self._scorer, self._booster = scorer, lightgbm.Booster(model_file=str(trees))
         self.columns = [name for name, _ in scorer.encoder.plan.columns]
 
+    def trees_text(self) -> str:
+        """The trees in LightGBM's text form."""
+        return str(self._booster.model_to_string())
+
     def contributions(self, raw: Mapping[str, np.ndarray]) -> tuple[np.ndarray, float]:
         """SHAP values per declared column, (N, F), and the expected value; a cross is shared equally by its parts."""
         rows = len(raw[self.columns[0]])

@@ -160,9 +160,7 @@ def catalogue_of(replayed: Shown, popularity: Mapping[str, float]) -> Catalogue:
     total = sum(popularity.values()) + len(popularity)
     information = {item: float(np.log2(total / (clicks + 1))) for item, clicks in popularity.items()}
     pairs = np.unique(np.stack([numbered(replayed.item), replayed.user]), axis=1)
-    return Catalogue(
-        len(popularity), information, float(np.log2(max(total, 1))), np.bincount(pairs[0]), replayed.users
-    )
+    return Catalogue(len(popularity), information, float(np.log2(max(total, 1))), np.bincount(pairs[0]), replayed.users)
 
 
 def _explained(replayed: Shown, explainer: Explainer) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -27,7 +27,9 @@ class Tally:
 def files_of(folder: Path) -> list[Path]:
     """Every file below a folder but manifests and hidden ones, in order of name."""
     return sorted(
-        file for file in folder.rglob("*") if file.is_file() and not file.name.startswith(".") and file.name != "manifest.json"
+        file
+        for file in folder.rglob("*")
+        if file.is_file() and not file.name.startswith(".") and file.name != "manifest.json"
     )
 
 

@@ -56,7 +56,7 @@ def ranking_figures(shown: Shown, probabilities: np.ndarray, catalogue: Catalogu
     probabilities : array of shape (N,)
         Of a click at the place where each row was shown.
     """
-    distinct, times = np.unique(shown.item.astype(str), return_counts=True)
+    distinct = np.unique(shown.item.astype(str))
     bits = np.array([catalogue.information.get(item, catalogue.unknown_information) for item in shown.item])
     novelty = mean_statistic(bits)
     expected, sigma = expected_items(catalogue.shown_to, catalogue.users, shown.users)

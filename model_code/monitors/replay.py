@@ -60,7 +60,9 @@ def read_requests(prepared: Path, limit: int, seed: int) -> Requests:
         If there is no impression.
     """
     columns = ["user_id", "item_id", "event_time"]
-    table = pa.concat_tables(read_split(prepared, f"ranking/{split}", columns) for split in ("train", "validation", "holdout"))
+    table = pa.concat_tables(
+        read_split(prepared, f"ranking/{split}", columns) for split in ("train", "validation", "holdout")
+    )
     newest = pc.max(table["event_time"]).as_py()
     table = table.filter(pc.greater(table["event_time"], pa.scalar(newest - DAYS, table["event_time"].type)))
     table = table.sort_by([("user_id", "ascending"), ("event_time", "ascending")])
@@ -108,9 +110,13 @@ class Replay:
             chosen = slice(start, start + REQUESTS_A_PASS)
             parts.append(self._lists(requests, vectors_UD, requests.user_Q[chosen], requests.at_us_Q[chosen], start))
         raw = {name: np.concatenate([part[0][name] for part in parts]) for name, _ in self.columns}
-        user, request, item, position, at_us = (np.concatenate([part[1][place] for part in parts]) for place in range(5))
+        user, request, item, position, at_us = (
+            np.concatenate([part[1][place] for part in parts]) for place in range(5)
+        )
         items = np.array(self._release.item_ids, object)[item]
-        return Shown(self.columns, raw, numbered(user), numbered(request), items, position, at_us, np.full(len(user), np.nan))
+        return Shown(
+            self.columns, raw, numbered(user), numbered(request), items, position, at_us, np.full(len(user), np.nan)
+        )
 
     def _profile(self, name: str) -> dict[str, Any]:
         """The user tower's request; a user without features is a cold one."""
@@ -124,7 +130,9 @@ class Replay:
         """Shown rows of one pass: raw columns, and (user, request, item, position, time)."""
         scores_QI = vectors_UD[user_Q] @ self._release.vectors.T
         for row, user in enumerate(user_Q):
-            seen = [self._item_place[one] for one in requests.seen.get(requests.users[user], ()) if one in self._item_place]
+            seen = [
+                self._item_place[one] for one in requests.seen.get(requests.users[user], ()) if one in self._item_place
+            ]
             scores_QI[row, seen] = -np.inf
         size = min(self._rules.candidates, scores_QI.shape[1])
         top_QC = np.argpartition(-scores_QI, size - 1, axis=1)[:, :size]
@@ -157,7 +165,9 @@ class Replay:
                 return first
         return (first + passed)[: rules.places]
 
-    def _rows(self, requests: Requests, user_Q: np.ndarray, at_us_Q: np.ndarray, top_QC: np.ndarray) -> dict[str, np.ndarray]:
+    def _rows(
+        self, requests: Requests, user_Q: np.ndarray, at_us_Q: np.ndarray, top_QC: np.ndarray
+    ) -> dict[str, np.ndarray]:
         """The ranker's raw columns of every candidate, request by request."""
         people = [self._users.get(requests.users[user], {}) for user in user_Q]
         crosses = {cross.name: cross for cross in self._declared.crosses}
@@ -170,7 +180,9 @@ class Replay:
                 cross = crosses[name]
                 values = self._items[f"item_{cross.item}"][top_QC]
                 maps = [person.get(f"user_{cross.user}") or {} for person in people]
-                cells = [[one.get(value, cross.default) for value in row] for one, row in zip(maps, values, strict=True)]
+                cells = [
+                    [one.get(value, cross.default) for value in row] for one, row in zip(maps, values, strict=True)
+                ]
                 raw[name] = np.array(cells, np.float64).ravel()
             elif name.startswith("item_"):
                 raw[name] = _filled(self._items[name], kind, default)[top_QC].ravel()

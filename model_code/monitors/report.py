@@ -18,13 +18,17 @@ PLOTS = 12  # the worst; a table holds the rest
 WIDE = 14  # labels beyond which bars lie on their side
 
 
-def render_report(findings: Findings, window: Window, *, endpoint: str, schedule: str, release_id: str, notes: Sequence[str]) -> str:
+def render_report(
+    findings: Findings, window: Window, *, endpoint: str, schedule: str, release_id: str, notes: Sequence[str]
+) -> str:
     """The page."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=jinja2.StrictUndefined
     )
     ordered = sorted(findings.comparisons, key=lambda one: -one.badness)
-    plots = [{"title": one.title, "text": one.text, "svg": bars(one), "bad": one.badness >= 1} for one in ordered[:PLOTS]]
+    plots = [
+        {"title": one.title, "text": one.text, "svg": bars(one), "bad": one.badness >= 1} for one in ordered[:PLOTS]
+    ]
     return environment.get_template(TEMPLATE).render(
         kind=findings.kind.value,
         window=window,
@@ -58,7 +62,9 @@ def bars(comparison: Comparison) -> str:
         long = max(map(len, labels), default=0) * len(labels) > 60
         axes.set_xticks(places, labels, rotation=45 if long else 0, ha="right" if long else "center", fontsize=7)
     axes.legend(frameon=False)
-    return inline_svg(figure, f"{comparison.title}: baseline and now".replace('"', "'").replace("<", "").replace("&", "+"))
+    return inline_svg(
+        figure, f"{comparison.title}: baseline and now".replace('"', "'").replace("<", "").replace("&", "+")
+    )
 
 
 def _line(violation: dict[str, str]) -> dict[str, str]:

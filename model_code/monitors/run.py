@@ -40,9 +40,13 @@ def parser() -> argparse.ArgumentParser:
     for name in ("capture", "served", "baseline", "output"):
         made.add_argument(f"--{name}", type=Path, required=True)
     made.add_argument("--ground-truth", type=Path, help="feedback events or ground-truth lines")
-    made.add_argument("--users", type=Path, help="users/ of a prepared folder: facets from it rather than from captures")
+    made.add_argument(
+        "--users", type=Path, help="users/ of a prepared folder: facets from it rather than from captures"
+    )
     made.add_argument("--namespace", default=NAMESPACE)
-    made.add_argument("--labels", choices=("fresh", "complete"), default="fresh", help="whether more labels are to come")
+    made.add_argument(
+        "--labels", choices=("fresh", "complete"), default="fresh", help="whether more labels are to come"
+    )
     made.add_argument("--max-requests", type=int, default=MAX_REQUESTS)
     return made
 

@@ -83,10 +83,24 @@ def _capture(
     answer = json.dumps({"ranker_id": "k", "scores": answered})
     return {
         "captureData": {
-            "endpointInput": {"observedContentType": "text/csv", "mode": "INPUT", "data": out.getvalue(), "encoding": "CSV"},
-            "endpointOutput": {"observedContentType": "application/json", "mode": "OUTPUT", "data": answer, "encoding": "JSON"},
+            "endpointInput": {
+                "observedContentType": "text/csv",
+                "mode": "INPUT",
+                "data": out.getvalue(),
+                "encoding": "CSV",
+            },
+            "endpointOutput": {
+                "observedContentType": "application/json",
+                "mode": "OUTPUT",
+                "data": answer,
+                "encoding": "JSON",
+            },
         },
-        "eventMetadata": {"eventId": f"e-{request_id}", "inferenceTime": f"{at:%Y-%m-%dT%H:%M:%SZ}", "inferenceId": request_id},
+        "eventMetadata": {
+            "eventId": f"e-{request_id}",
+            "inferenceTime": f"{at:%Y-%m-%dT%H:%M:%SZ}",
+            "inferenceId": request_id,
+        },
         "eventVersion": "0",
     }
 

@@ -17,8 +17,13 @@ NOON = round(datetime(2026, 3, 2, 12, tzinfo=UTC).timestamp() * 1e6)  # a Monday
 
 def table(**columns: np.ndarray | list) -> Shown:
     """Numbers become number columns, texts category columns; `user`, `at_us`, `position`, `label`, `item` are what they are."""
-    given = {name: columns.pop(name) for name in ("user", "at_us", "position", "label", "item", "request") if name in columns}
-    raw = {name: np.asarray(values, object if isinstance(values[0], str) else np.float64) for name, values in columns.items()}
+    given = {
+        name: columns.pop(name) for name in ("user", "at_us", "position", "label", "item", "request") if name in columns
+    }
+    raw = {
+        name: np.asarray(values, object if isinstance(values[0], str) else np.float64)
+        for name, values in columns.items()
+    }
     rows = len(next(iter(raw.values())))
     kinds = tuple((name, "category" if values.dtype == object else "number") for name, values in raw.items())
     return Shown(

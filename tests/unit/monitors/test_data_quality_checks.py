@@ -40,8 +40,16 @@ def test_more_of_the_same_raises_nothing():
         pytest.param({"age": np.full(3000, np.nan)}, ("age", "completeness_check"), id="all null"),
         pytest.param({"ctr": RNG.random(3000) * 100}, ("ctr", "baseline_drift_check"), id="another unit"),
         pytest.param({"age": RNG.random(3000) * 50 + 18}, ("age", "data_type_check"), id="whole numbers no more"),
-        pytest.param({"city": np.where(RNG.random(3000) < 0.3, "Graz", CITIES[0])}, ("city", "categorical_values_check"), id="new category"),
-        pytest.param({"city": np.where(RNG.random(3000) < 0.9, "Oslo", "Turin")}, ("city", "baseline_drift_check"), id="other shares"),
+        pytest.param(
+            {"city": np.where(RNG.random(3000) < 0.3, "Graz", CITIES[0])},
+            ("city", "categorical_values_check"),
+            id="new category",
+        ),
+        pytest.param(
+            {"city": np.where(RNG.random(3000) < 0.9, "Oslo", "Turin")},
+            ("city", "baseline_drift_check"),
+            id="other shares",
+        ),
     ],
 )
 def test_a_broken_column_is_found_by_its_check(change, expected):
@@ -104,5 +112,13 @@ def test_each_method_measures_as_it_says(method, ordered, expected):
 
 def test_chance_alone_is_no_chi_squared_effect():
     first = np.bincount(RNG.integers(5, size=400), minlength=5) / 400
-    found = drift(first, np.full(5, 0.2), observations=400, reference=400, method="ChiSquared", ordered=False, coefficient=ks_coefficient(20))
+    found = drift(
+        first,
+        np.full(5, 0.2),
+        observations=400,
+        reference=400,
+        method="ChiSquared",
+        ordered=False,
+        coefficient=ks_coefficient(20),
+    )
     assert found == 0

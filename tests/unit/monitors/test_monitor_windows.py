@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -23,7 +24,7 @@ def test_windows_leave_no_gap_and_do_not_overlap(start, length, count, part):
     end = start + length * count
     windows = list(windows_of(start, end, length))
     assert (windows[0].start, windows[-1].end) == (start, end)
-    assert all(one.end == following.start for one, following in zip(windows, windows[1:], strict=False))
+    assert all(one.end == following.start for one, following in pairwise(windows))
     at = microseconds(start) + int((microseconds(end) - microseconds(start)) * part)
     assert sum(window.holds(at) for window in windows) == 1
 
@@ -31,7 +32,9 @@ def test_windows_leave_no_gap_and_do_not_overlap(start, length, count, part):
 @pytest.mark.parametrize(
     ("start", "end", "hours"),
     [
-        pytest.param(datetime(2026, 3, 29, tzinfo=ROME), datetime(2026, 3, 30, tzinfo=ROME), 23, id="clocks go forward"),
+        pytest.param(
+            datetime(2026, 3, 29, tzinfo=ROME), datetime(2026, 3, 30, tzinfo=ROME), 23, id="clocks go forward"
+        ),
         pytest.param(datetime(2026, 10, 25, tzinfo=ROME), datetime(2026, 10, 26, tzinfo=ROME), 25, id="clocks go back"),
         pytest.param(datetime(2028, 2, 28, tzinfo=UTC), datetime(2028, 3, 1, tzinfo=UTC), 48, id="leap day"),
         pytest.param(datetime(2027, 2, 28, tzinfo=UTC), datetime(2027, 3, 1, tzinfo=UTC), 24, id="no leap day"),
@@ -64,5 +67,3 @@ def test_a_window_without_zone_or_length_is_refused(start, end):
 @given(at=INSTANTS)
 def test_the_hour_of_the_week_is_the_calendars(at):
     assert hours_of_week([microseconds(at)])[0] == at.weekday() * 24 + at.hour
-
-
