@@ -97,7 +97,7 @@ class Scenario:
 
 
 def taste(here: Site, seed: int) -> Shown:
-    """Everybody's interests move to other topics."""
+    """Everybody's interests move to other topics, and what is hidden of a taste is somebody else's."""
     topics = derangement(np.random.default_rng([seed, 20]), len(TOPICS))
     return serve(here.life, here.release, here.day, Shift(topics=topics))
 
@@ -128,10 +128,14 @@ def unit(here: Site, seed: int) -> Shown:
 def delay(here: Site, seed: int) -> Shown:
     """Clicks come up to three days late, impressions in time: on the day itself most are missing."""
     shown = serve(here.life, here.release, here.day)
-    rng = np.random.default_rng([seed, 21, here.day])
-    age_days = 1 - ((shown.at_us - here.life.start_us) / 86_400_000_000 - here.day)
-    late = rng.uniform(0, LABEL_DAYS, len(shown)) > age_days
-    return replace(shown, label=np.where(late, 0.0, shown.label))
+    return _known(shown, here.life, seed, here.day + 1)
+
+
+def _known(shown: Shown, life: Life, seed: int, midnight: int) -> Shown:
+    """A day's rows with the clicks that have come by a midnight."""
+    days = (shown.at_us - life.start_us) / 86_400_000_000
+    wait = np.random.default_rng([seed, 21, int(days[0])]).uniform(0, LABEL_DAYS, len(shown))
+    return replace(shown, label=np.where(days + wait > midnight, 0.0, shown.label))
 
 
 SCENARIOS = (
@@ -169,13 +173,19 @@ def shifts(seeds: int, tell: Callable[[str], None]) -> dict[str, list[int | None
 
 
 def _delay(scenario: Scenario, start: Site, seed: int) -> int | None:
-    here = copy.deepcopy(start)
+    here, served = copy.deepcopy(start), list[Shown]()
     for day in range(1, PATIENCE + 1):
         shown = scenario.serve(here, seed)
         if raised(shown, here.release, complete=False, kinds=scenario.kinds or tuple(Kind)):
             return day
-        here.life.remember(shown)
         here.day += 1
+        if scenario.kinds:
+            here.life.remember(shown)
+        else:  # every night knows a little more of the days before
+            served.append(serve(here.life, here.release, here.day - 1))
+            here.life.people, here.life.things = copy.deepcopy((start.life.people, start.life.things))
+            for one in served:
+                here.life.remember(_known(one, here.life, seed, here.day))
     return None
 
 

@@ -32,7 +32,7 @@ COLUMNS = tuple((column.name, column.kind) for column in load().ranker)
 class Shift:
     """What a scenario changes from its day on."""
 
-    topics: np.ndarray | None = None  # taste: interests are permuted over topics
+    topics: np.ndarray | None = None  # taste: interests are permuted over topics, hidden tastes are others'
     young: float = 1.0  # age: people below 25 come this many times as often
 
 
@@ -112,11 +112,14 @@ class Life:
         rng = np.random.default_rng([self.world.spec.seed, 11, day])
         year_K = 1 + 0.3 * np.sin(2 * np.pi * day / 365 + self._phase_K) * self._seasons
         interest_UK = self._interest_UK if shift is None or shift.topics is None else self._interest_UK[:, shift.topics]
+        taste_UD = self.world.taste_UD
         self.world.interest_UK = interest_UK * year_K
+        if shift is not None and shift.topics is not None:
+            self.world.taste_UD = taste_UD[np.random.default_rng(shift.topics).permutation(len(taste_UD))]
         user_N, item_N = shown.user, shown.item.astype(np.int64)
         at_N = (shown.at_us - self.start_us) / DAY_US
         chance_N = examination(shown.position) * self.world.attraction(user_N, item_N, at_N)
-        self.world.interest_UK = self._interest_UK
+        self.world.interest_UK, self.world.taste_UD = self._interest_UK, taste_UD
         return (rng.random(len(shown)) < chance_N).astype(np.float64)
 
     def remember(self, shown: Shown) -> None:

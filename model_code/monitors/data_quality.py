@@ -133,11 +133,13 @@ def least_completeness(then: float, observations: float, reference: float, z: fl
 
     Examples
     --------
-    >>> least_completeness(1.0, 400, 400, 4.0), round(least_completeness(0.5, 400, 400, 4.0), 3)
-    (0.99, 0.309)
+    >>> round(least_completeness(1.0, 400, 400, 4.0), 3), round(least_completeness(0.5, 400, 400, 4.0), 3)
+    (0.966, 0.309)
     """
     tolerance = WHOLE_TOLERANCE if then == 1 else PART_TOLERANCE
-    variance = then * (1 - then) * (1 / max(observations, 1) + 1 / max(reference, 1))
+    # A column that misses nothing in m observations may well miss 3 / m (the rule of three: 95 % sure).
+    missing = max(1 - then, 3 / max(reference, 3))
+    variance = missing * (1 - missing) * (1 / max(observations, 1) + 1 / max(reference, 1))
     return then - tolerance - z * math.sqrt(variance)
 
 

@@ -22,8 +22,8 @@ from monitors.slope import score_slope
 from monitors.thresholds import Figure, Tolerance, constraints_document, judge, statistics_document
 
 TOLERANCES = {
-    "score_slope": Tolerance(Check.LESS_THAN, 0.1, promised=1.0),
-    "auc_shortfall": Tolerance(Check.GREATER_THAN, 0.015, promised=0.0),
+    "score_slope": Tolerance(Check.LESS_THAN, 0.05, promised=1.0),
+    "auc_shortfall": Tolerance(Check.GREATER_THAN, 0.01, promised=0.0),
     "log_loss_excess": Tolerance(Check.GREATER_THAN, 0.02, promised=0.0),
     "calibration_ratio": Tolerance(Check.LESS_THAN, 0.25, relative=True, promised=1.0),
 }
