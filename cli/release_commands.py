@@ -64,7 +64,8 @@ def releases_table(found: list[dict[str, Any]], serving: str | None) -> Table:
             _figure(ranking.get("auc")),
             "-" if cost is None else f"${cost:.4f}",
         )
-        for reason in release["gate"].get("reasons", []) if release["status"] == "rejected" else []:
+        # one that passed the gate was rejected later, by the judge or a person: its gate's figures are no reasons
+        for reason in release["gate"].get("reasons", []) if release["gate"].get("passed") is False else []:
             table.add_row("", f"[dim]{reason}[/]")
     return table
 

@@ -82,6 +82,7 @@ def run(
     *,
     progress: Callable[[Tally], None] | None = None,
     stop: threading.Event | None = None,
+    pace: Callable[[], float] = lambda: 1.0,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
 ) -> Tally:
     """Send traffic until its time is over or `stop` is set, and wait for what is under way.
@@ -90,17 +91,22 @@ def run(
     ----------
     progress : callable, optional
         Called about once a second, on this thread, with the tally so far.
+    pace : callable
+        Asked before each visit: by how much the load is more (or less) than `options` say; above 0.
     clock : callable
         The account's time; a local account's clock may have been moved.
     """
-    return uvloop.run(_Load(site, tastes, options, progress, stop or threading.Event(), clock).run())
+    return uvloop.run(_Load(site, tastes, options, progress, stop or threading.Event(), pace, clock).run())
 
 
 class Background:
-    """Traffic on a thread of its own: `with Background(site, tastes, options) as traffic: ... traffic.tally`."""
+    """Traffic on a thread of its own: `with Background(site, tastes, options) as traffic: ... traffic.tally`.
+
+    `pace` may be changed while it runs: 0.1 sends a tenth of what the options say.
+    """
 
     def __init__(self, site: Site, tastes: Tastes, options: Options) -> None:
-        self.tally = Tally()
+        self.tally, self.pace = Tally(), 1.0
         self._stop, self._failure = threading.Event(), list[BaseException]()
         self._thread = threading.Thread(target=self._run, args=(site, tastes, options), name="traffic", daemon=True)
 
@@ -124,7 +130,7 @@ class Background:
             self.tally = tally
 
         try:
-            self.tally = run(site, tastes, options, progress=keep, stop=self._stop)
+            self.tally = run(site, tastes, options, progress=keep, stop=self._stop, pace=lambda: self.pace)
         except Exception as error:  # noqa: BLE001 - raised again by stop()
             self._failure.append(error)
 
@@ -137,9 +143,10 @@ class _Load:
         options: Options,
         progress: Callable[[Tally], None] | None,
         stop: threading.Event,
+        pace: Callable[[], float],
         clock: Callable[[], datetime],
     ) -> None:
-        self._options, self._progress, self._stop, self._clock = options, progress, stop, clock
+        self._options, self._progress, self._stop, self._pace, self._clock = options, progress, stop, pace, clock
         region, credentials = site.session.region_name or "us-east-1", site.session.get_credentials()
         self._api = SignedApi(site.outputs["ApiUrl"], credentials, region)
         self._tastes, self._rng, self._tally = tastes, Random(options.seed), Tally()
@@ -164,7 +171,8 @@ class _Load:
         """Visits at Poisson times."""
         due, number, open_now = began, 0, set[asyncio.Task[None]]()
         while True:
-            due += self._rng.expovariate(load_at(self._options, self._hour(time.monotonic() - began)))
+            load = load_at(self._options, self._hour(time.monotonic() - began)) * self._pace()
+            due += self._rng.expovariate(load)
             if due - began >= self._options.seconds:
                 await self._sleep_until(began + self._options.seconds)
                 return
