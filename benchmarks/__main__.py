@@ -25,6 +25,8 @@ PROMISED = (
     "import_time",
     "indexing",
     "prepare_memory",
+    "drift_detection",
+    "monitor_time",
     "judge_power",
 )
 OURS = ("front_door", "invoke_endpoint", "machine_steps")  # costs of the local account, watched for ourselves

@@ -212,13 +212,17 @@ def listed(
 def stacked(days: list[Shown]) -> Shown:
     """Several days as one table; requests of different days stay apart."""
     offsets = np.cumsum([0, *(int(day.request.max()) + 1 for day in days)])
-    joined = {
-        name: np.concatenate([getattr(day, name) for day in days])
-        for name in ("user", "item", "position", "at_us", "label")
-    }
+
+    def column(name: str) -> np.ndarray:
+        return np.concatenate([getattr(day, name) for day in days])
+
     return Shown(
         columns=COLUMNS,
         raw={name: np.concatenate([day.raw[name] for day in days]) for name, _ in COLUMNS},
+        user=column("user"),
         request=np.concatenate([day.request + offset for day, offset in zip(days, offsets, strict=False)]),
-        **joined,
+        item=column("item"),
+        position=column("position"),
+        at_us=column("at_us"),
+        label=column("label"),
     )

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from monitors.logs import Tally, files_of
+from monitors.logs import BLOCK, Tally, files_of
 
 _TAIL = 400  # bytes that the metadata takes, at most
 # In the captured text itself quotes are escaped, so an unescaped name is the metadata's own.
@@ -56,7 +56,7 @@ def index_captures(folder: Path, wanted: Container[str]) -> Index:
     for file in files_of(folder):
         index.tally.files += 1
         offset = 0
-        with file.open("rb") as stream:
+        with file.open("rb", buffering=BLOCK) as stream:
             for line in stream:
                 index.tally.lines += 1
                 request_id = _request_id(line)
@@ -120,8 +120,9 @@ def _text(side: dict[str, Any]) -> str:
 
 def _request_id(line: bytes) -> str | None:
     """inferenceId of a line, "" if it has none; None if the line is no whole JSON object."""
-    if line.rstrip().endswith(b"}"):
-        found = _INFERENCE_ID.search(line, max(0, len(line) - _TAIL))
+    tail = line[-_TAIL:].rstrip()
+    if tail.endswith(b"}"):
+        found = _INFERENCE_ID.search(tail)
         if found:
             return found[1].decode()
     try:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+BLOCK = 1 << 20  # read at once: a line of captures is far longer than the usual 8 KiB
 GZIP = b"\x1f\x8b"
 
 
@@ -37,7 +38,7 @@ def lines_of(folder: Path, tally: Tally) -> Iterator[bytes]:
     """Lines that are not empty. A gzip file that ends too early gives what it holds."""
     for file in files_of(folder):
         tally.files += 1
-        with file.open("rb") as plain:
+        with file.open("rb", buffering=BLOCK) as plain:
             zipped = plain.read(2) == GZIP
             plain.seek(0)
             stream = gzip.GzipFile(fileobj=plain) if zipped else plain
