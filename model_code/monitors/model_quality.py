@@ -27,8 +27,8 @@ TOLERANCES = {
     "log_loss_excess": Tolerance(Check.GREATER_THAN, 0.02, promised=0.0),
     "calibration_ratio": Tolerance(Check.LESS_THAN, 0.25, relative=True, promised=1.0),
 }
-# Positives that have not come yet are a thinning of positives: they blur the order by their share among the negatives at most,
-# but move every figure that counts them.
+# Positives that have not come yet are a thinning of positives: it can be reckoned with in what the order should be, but moves
+# every figure that counts them.
 WHILE_FRESH = frozenset({"score_slope", "auc_shortfall"})
 
 
@@ -51,7 +51,9 @@ def quality_figures(
     weights_RU = poisson_weights(len(cells["tp"]))
     drawn = figures({name: weights_RU @ cells[name] for name in CELLS})
     found = {name: Figure(float(values[name]), spread(drawn[name])) for name in values}
-    auc, implied = auc_statistic(labels, probabilities), implied_auc_statistic(probabilities)
+    # Clicks that are still to come stand among the negatives: the order is judged by chances thinned as the clicks are.
+    arrived = min(1.0, float(labels.sum() / probabilities.sum()))
+    auc, implied = auc_statistic(labels, probabilities), implied_auc_statistic(arrived * probabilities)
     loss, entropy = log_loss_statistic(labels, probabilities), implied_log_loss_statistic(probabilities)
     statistics = {
         "auc": auc,
@@ -65,7 +67,9 @@ def quality_figures(
     whole, enough = np.ones(len(labels)), len(labels) >= SAMPLES_FOR_DEVIATION
     for name, statistic in statistics.items():
         found[name] = Figure(statistic(whole), deviation(statistic, user) if enough else math.nan)
-    found["score_slope"] = Figure(*score_slope(labels, first, probabilities, user)) if enough else Figure(math.nan)
+    found["score_slope"] = (
+        Figure(*score_slope(labels, arrived * first, arrived * probabilities, user)) if enough else Figure(math.nan)
+    )
     return found
 
 
