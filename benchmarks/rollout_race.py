@@ -57,9 +57,7 @@ class Race:
         self, setting: Setting, champion: dict[str, float], candidate: dict[str, float], visits: list[str]
     ) -> None:
         self._setting, self._champion, self._candidate, self._visits = setting, champion, candidate, visits
-        self._policy = JudgePolicy(
-            delta=setting.delta, min_requests=setting.min_requests, min_buckets=min(50, setting.min_requests // 2)
-        )
+        self._policy = JudgePolicy.of_stack(delta=setting.delta, minimum_requests=setting.min_requests)
 
     def run(self, seed: int) -> Ended:
         rng, total = Random(seed), 0.0

@@ -91,7 +91,9 @@ def plan_of(settings: Mapping[str, str], figures: Mapping[str, float]) -> Rollou
             rollout_plan.Site(**figures),
             stages_bp=[int(share) for share in settings["RolloutStages"].split(",")],
             bake_s=float(settings["BakeSeconds"]),
-            policy=JudgePolicy(delta=float(settings["Delta"]), min_requests=int(settings["MinimumRequests"])),
+            policy=JudgePolicy.of_stack(
+                delta=float(settings["Delta"]), minimum_requests=int(settings["MinimumRequests"])
+            ),
             holdback_bp=int(settings["HoldbackBp"]),
         )
     except InvalidInput as refused:

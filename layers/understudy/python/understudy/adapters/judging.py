@@ -56,7 +56,7 @@ def judging(settings: JudgeStageSettings) -> Judging:
         RolloutState(dynamodb, s.state_table),
         client("s3"),
         s.artifact_bucket,
-        JudgePolicy(delta=s.delta, min_requests=s.minimum_requests),
+        JudgePolicy.of_stack(delta=s.delta, minimum_requests=s.minimum_requests),
         s.look_seconds,
         s.inconclusive_policy,
     )

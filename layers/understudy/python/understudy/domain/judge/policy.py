@@ -71,6 +71,18 @@ class JudgePolicy:
                 name, isinstance(getattr(self, name), int) and getattr(self, name) >= 1, "a whole number of at least 1"
             )
 
+    @classmethod
+    def of_stack(cls, *, delta: float, minimum_requests: int) -> JudgePolicy:
+        """What a stack's parameters ask for; half as many users as requests will do where that is less than the policy's own minimum.
+
+        Examples
+        --------
+        >>> [JudgePolicy.of_stack(delta=0.1, minimum_requests=n).min_buckets for n in (300, 25, 1)]
+        [50, 12, 1]
+        """
+        users = max(1, min(cls.min_buckets, minimum_requests // 2))
+        return cls(delta=delta, min_requests=minimum_requests, min_buckets=users)
+
     def _check(self, name: str, holds: bool, expected: str) -> None:
         if not holds:
             raise BadEvidence(f"policy {name} {getattr(self, name)!r}", expected)
