@@ -28,6 +28,8 @@ from understudy.settings import RecommendSettings
 
 # A read that finds a dependency down must leave the rest of the budget to the answer.
 STATE_READ_S = 0.06
+# Of the first read of traffic in a process's life, whose connection is made with it: late is better than "nobody is on stage".
+FIRST_READ_S = 1.0
 # The served list is sent when the answer stands; it may take what is left of the budget, and at least this long.
 SERVED_LIST_S = 0.05
 
@@ -126,7 +128,12 @@ def recommend_world(settings: RecommendSettings, http: SignedHttp | None = None)
     )
     return RecommendWorld(
         settings,
-        CachedTraffic(DynamoTraffic(reads, settings.traffic_table).current, settings.traffic_ttl_ms / 1000, time.time),
+        CachedTraffic(
+            DynamoTraffic(reads, settings.traffic_table).current,
+            settings.traffic_ttl_ms / 1000,
+            time.time,
+            DynamoTraffic(DynamoReads(http, FIRST_READ_S), settings.traffic_table).current,
+        ),
         CachedReleases(read_release),
         kitchen,
         SecretKey(http, settings.token_secret_arn),

@@ -6,6 +6,7 @@ Ages are counted by the wall clock: a Lambda's monotonic clock may stand still w
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 from threading import Lock, Thread
 
 from botocore.exceptions import ClientError
@@ -20,13 +21,22 @@ class CachedTraffic:
 
     From half of its time on it is read anew beside the request, so that almost no request waits for the read. While it
     cannot be read, what was known last still serves: who is on stage changes rarely, and no answer would help nobody.
+    While nothing is known at all, `first_read` asks, with more patience: its failure is a client's error.
     """
 
-    def __init__(self, read: Callable[[], Traffic | None], ttl_s: float, wall: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        read: Callable[[], Traffic | None],
+        ttl_s: float,
+        wall: Callable[[], float],
+        first_read: Callable[[], Traffic | None] | None = None,
+    ) -> None:
         self._read, self._ttl_s, self._wall = read, ttl_s, wall
+        self._first_read = first_read or read
         self._lock, self._refreshing = Lock(), False
         self._known: Traffic | None = None
         self._read_at = float("-inf")
+        self._begun, self._kept = count(1), 0
 
     def current(self) -> tuple[Traffic | None, bool]:
         """The traffic, and whether it is fresh."""
@@ -42,10 +52,14 @@ class CachedTraffic:
         return self._known, True
 
     def _refresh(self) -> None:
-        at = self._wall()  # before the read: what it answers may be as old as its start
-        known = self._read()
-        if at >= self._read_at:
-            self._known, self._read_at = known, at
+        # before the read: what it answers may be as old as its start
+        number, at = next(self._begun), self._wall()
+        known = self._first_read() if self._known is None else self._read()
+        with self._lock:
+            if (
+                number > self._kept
+            ):  # of two reads at once the later begun is the newer, also when the clock was set back
+                self._known, self._read_at, self._kept = known, at, number
 
     def _refresh_beside(self) -> None:
         with self._lock:
