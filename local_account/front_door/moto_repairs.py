@@ -11,7 +11,9 @@ import copy
 import threading
 from typing import Any
 
+from moto.cloudwatch.models import Dimension, MetricDatumBase
 from moto.core.common_models import BaseModel
+from moto.core.utils import utcnow
 from moto.dynamodb.models import DynamoDBBackend
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.table import Table
@@ -29,6 +31,7 @@ class _Transaction(threading.local):
 _transaction = _Transaction()
 _update_table, _transact = GlueResponse.update_table, DynamoDBBackend.transact_write_items
 _one_commit_at_a_time = threading.Lock()
+_dimensions: tuple[list[Any], list[Dimension]] = ([], [])
 
 
 def install() -> None:
@@ -37,6 +40,7 @@ def install() -> None:
         (GlueResponse, "update_table", _update_table_at_its_version),
         (DynamoDBBackend, "transact_write_items", _transact_with_small_backups),
         (Table, "__deepcopy__", _backup),
+        (MetricDatumBase, "__init__", _datum),
         (BaseModel, "__new__", _untracked),
     ):
         setattr(owner, name, mended)
@@ -44,6 +48,19 @@ def install() -> None:
 
 def _untracked(cls: type[BaseModel], *_: Any, **__: Any) -> BaseModel:
     return object.__new__(cls)
+
+
+def _datum(
+    self: MetricDatumBase, namespace: str, name: str, dimensions: list[Any], timestamp: Any, unit: Any = None
+) -> None:
+    """As moto's; the values of one PutMetricData share their dimensions, which moto would make anew for each value."""
+    global _dimensions
+    given, made = _dimensions
+    if given is not dimensions:
+        made = [Dimension(one["Name"], one["Value"]) for one in dimensions]
+        _dimensions = dimensions, made
+    self.namespace, self.name, self.unit = namespace, name, unit
+    self.timestamp, self.dimensions = timestamp or utcnow(), made
 
 
 def _update_table_at_its_version(self: GlueResponse) -> Any:

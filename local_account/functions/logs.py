@@ -13,12 +13,12 @@ import orjson
 
 from local_account.account import Account
 
-_EVERY_S = 0.2
+_EVERY_S = 1.0
 _logger = logging.getLogger(__name__)
 
 
 class LogWriter:
-    """Lines of all functions, written every 200 ms by one thread, so that no invocation waits for CloudWatch."""
+    """Lines of all functions, written every second by one thread, so that no invocation waits for CloudWatch."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
