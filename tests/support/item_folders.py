@@ -51,5 +51,11 @@ def write_vectors(folder: Path, ids: list[str], matrix: np.ndarray, tower_id: st
     """embed_items' output; NaN in the matrix is written as it is."""
     column = pa.FixedSizeListArray.from_arrays(pa.array(matrix.ravel()), matrix.shape[1])
     pq.write_table(pa.table({"item_id": ids, "vector": column}), folder / "vectors-algo-1.parquet")
-    facts = {"tower_id": tower_id, "count": len(ids), "host": "algo-1", "hosts": ["algo-1"], "dimension": matrix.shape[1]}
+    facts = {
+        "tower_id": tower_id,
+        "count": len(ids),
+        "host": "algo-1",
+        "hosts": ["algo-1"],
+        "dimension": matrix.shape[1],
+    }
     write_manifest(folder, "embed_items", facts)

@@ -23,7 +23,7 @@ TRAFFIC = {
 COUNTS = {"requests": 30, "errors": 1, "degraded": 0, "buckets": 25, "impressions": 300, "clicks": 60}
 SEEN: dict[str, Any] = {
     "release_id": "r-new",
-    "ends_at": (datetime.now(UTC) + timedelta(seconds=600)).isoformat(),
+    "ends_at": (datetime.now(UTC) + timedelta(days=1)).isoformat(),
     "verdict": "inconclusive",
     "reason": "the candidate has 10 of 25 requests",
     "action": "look_again",
@@ -85,7 +85,7 @@ def test_a_rehearsal_shows_both_arms_the_time_left_and_the_verdict_so_far():
 
 
 def test_time_is_left_only_while_a_stage_is_looked_at():
-    assert 590 < float(view().seconds_left or 0) <= 600
+    assert 0 < float(view().seconds_left or 0) <= 86_400
     assert view(seen={**SEEN, "action": "next"}).seconds_left is None
     assert view(status="SUCCEEDED").seconds_left is None
 

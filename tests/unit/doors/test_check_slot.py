@@ -61,7 +61,7 @@ def test_an_endpoint_with_fewer_instances_than_a_stage_needs_is_waited_for(door,
     asked = {"endpoints": [{**ASKED["endpoints"][0], "counts": {"green": 4}}, ASKED["endpoints"][1]]}
     rows = endpoints.described["understudy-two-tower"]
     rows["ProductionVariants"] = [{"VariantName": "green", "CurrentInstanceCount": 3}]
-    with pytest.raises(NotReady, match="has .* instances of"):
+    with pytest.raises(NotReady, match=r"has .* instances of"):
         door.handler(asked, CONTEXT)
     rows["ProductionVariants"] = [{"VariantName": "green", "CurrentInstanceCount": 4}]
     assert len(door.handler(asked, CONTEXT)["in_service"]) == 2
