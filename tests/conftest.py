@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from local_account.front_door.local import LocalAccount
 
 
+# Some tests ask for its fixtures as a plugin and others import its names first: both need it as pytest rewrites it.
+pytest.register_assert_rewrite("support.lake_account")
+
+
 @pytest.fixture(scope="session")
 def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAccount]:
     """The local account in this process, listening: `account.client("s3")` is the operator's boto3 client.
