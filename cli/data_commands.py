@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -81,17 +82,53 @@ def add_day(site: Site) -> tuple[date, int]:
     Problem
         The lake holds no generated world, or the world's days are all there.
     """
-    from simulator.registry import WorldRecord, read_world
+    from simulator.registry import WorldRecord
 
-    record = read_world(site.client("dynamodb"), site.outputs["StateTable"])
-    if record is None:
-        raise Problem("the lake holds no simulated world; understudy data generate makes one")
+    record = _world_of(site)
     if record.days_written >= record.spec.days:
         raise Problem(
             f"all {record.spec.days} days of the world are in the lake; understudy data generate --ahead N keeps more"
         )
     grown = WorldRecord(record.spec, record.days_written + 1)
     return record.now.date(), _write_days(site, grown, range(record.days_written, grown.days_written))
+
+
+@app.command("shift-taste")
+def shift_taste_command(stack: Stack = STACK, state: State = STATE) -> None:
+    """From now on everybody in the generated world likes each topic as much as another one before: traffic and the days to come."""
+    day = shift_taste(connect(stack, state))
+    console.print(
+        f"tastes are others from {day.isoformat()} on; next: understudy traffic, understudy data next-day, understudy monitor"
+    )
+
+
+def shift_taste(site: Site) -> date:
+    """The world's people change their taste, once, at the moment they live in; its date.
+
+    Raises
+    ------
+    Problem
+        The lake holds no generated world, or its taste has shifted before.
+    """
+    from simulator.registry import WorldRecord, keep_world
+
+    record = _world_of(site)
+    if record.spec.taste_shift_day is not None:
+        raise Problem(
+            "the world's taste has shifted before, and shifts once; understudy data generate makes a new world"
+        )
+    spec = replace(record.spec, taste_shift_day=record.days_written)
+    keep_world(site.client("dynamodb"), site.outputs["StateTable"], WorldRecord(spec, record.days_written))
+    return record.now.date()
+
+
+def _world_of(site: Site) -> WorldRecord:
+    from simulator.registry import read_world
+
+    record = read_world(site.client("dynamodb"), site.outputs["StateTable"])
+    if record is None:
+        raise Problem("the lake holds no simulated world; understudy data generate makes one")
+    return record
 
 
 def _write_days(site: Site, record: WorldRecord, days: range) -> int:

@@ -12,7 +12,7 @@ import boto3
 import numpy as np
 import pytest
 
-from cli.data_commands import add_day, generate_world
+from cli.data_commands import add_day, generate_world, shift_taste
 from cli.site import Problem
 from cli.tastes import read_futures, tastes_of
 from features.importers.movielens import import_movielens
@@ -101,3 +101,17 @@ def test_real_people_click_the_films_they_went_on_to_like(site, target, dynamodb
     dynamodb.put_item(TableName="releases", Item=to_item(too_late))
     with pytest.raises(Problem, match="nobody has a future"):
         tastes_of(site)
+
+
+def test_a_world_changes_its_taste_once_from_the_moment_its_people_live_in(site):
+    with pytest.raises(Problem, match="no simulated world"):
+        shift_taste(site)
+    generate_world(site, **SMALL, ahead=2)
+    users = tastes_of(site)
+    someone = users.visitor(Random(4))
+    items = [f"i{number:06d}" for number in range(60)]
+    old = users.likings(someone, items)
+    assert shift_taste(site) == add_day(site)[0]
+    assert not np.allclose(tastes_of(site).likings(someone, items), old)
+    with pytest.raises(Problem, match="shifts once"):
+        shift_taste(site)

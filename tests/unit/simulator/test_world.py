@@ -1,4 +1,5 @@
 import hashlib
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from features.schema import EVENT_TYPES, EVENTS
 from simulator.files import items_table, users_table, write_world
 from simulator.stream import daily_events
+from simulator.titles import TOPICS
 from simulator.world import POSITION_POWER, SLOTS, World, WorldSpec, examination
 
 SPEC = WorldSpec(users=300, items=200, days=5, impressions_per_day=8000, seed=3)
@@ -124,6 +126,29 @@ def test_the_public_truth_is_the_truth_that_made_the_log(world):
     )
     with pytest.raises(KeyError):
         world.click_probability("nobody", items)
+
+
+def test_from_its_day_on_a_shifted_taste_makes_each_topic_liked_as_another_one_was_and_moves_nothing_else(world):
+    shifted = World(replace(SPEC, taste_shift_day=3))
+    users, items = np.repeat(np.arange(300), 200), np.tile(np.arange(200), 300)
+    before, after = (each.attraction(users, items, 2.9) for each in (world, shifted))
+    assert np.array_equal(before, after)
+    after = shifted.attraction(users, items, 3.0)
+    unmoved = world.attraction(users, items, 3.0)
+    assert (after != unmoved).mean() > 0.9
+    assert sorted(shifted._sigma_K.tolist()) == list(range(len(TOPICS)))
+    assert (shifted._sigma_K != np.arange(len(TOPICS))).all()
+    log = [pa.Table.from_batches(batches, EVENTS) for _, batches in daily_events(shifted, range(2, 4))]
+    assert only(log[0], "click").num_rows == only(_day(world, 2), "click").num_rows
+    shown_3 = only(_day(world, 3), "impression")
+    assert only(log[1], "impression")["item_id"].equals(shown_3["item_id"]), "who comes and what is shown stay"
+    assert not only(log[1], "click")["item_id"].equals(only(_day(world, 3), "click")["item_id"])
+
+
+def _day(world, day):
+    return pa.Table.from_batches(
+        [b for _, batches in daily_events(world, range(day, day + 1)) for b in batches], EVENTS
+    )
 
 
 def test_tables_hold_every_user_and_item_with_a_title(world):
