@@ -28,6 +28,10 @@ def job_not_found(kind: str, name: str) -> AwsError:
     return invalid(f"Could not find requested job with name: {name}")
 
 
+def not_there(kind: str, name: str) -> AwsError:
+    return AwsError("ResourceNotFound", f"Requested resource not found: {arn(kind, name)}")
+
+
 def job_in_use(kind: str, name: str) -> AwsError:
     return AwsError(
         "ResourceInUse",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,10 +23,11 @@ class JobKind:
     word: str  # "Training"
     members: tuple[str, ...]  # members of Create's input that Describe gives back
     log_group: str
+    spoken: str = ""  # the word as events say it, where that is another
 
     @property
     def arn_kind(self) -> str:
-        return f"{self.word.lower()}-job"
+        return re.sub(r"(?<!^)(?=[A-Z])", "-", self.word).lower() + "-job"
 
     @property
     def name(self) -> str:
@@ -41,7 +43,7 @@ class JobKind:
 
     @property
     def event(self) -> str:
-        return f"SageMaker {self.word} Job State Change"
+        return f"SageMaker {self.spoken or self.word} Job State Change"
 
     @property
     def listing(self) -> Listing:

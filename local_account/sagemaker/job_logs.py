@@ -7,7 +7,7 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import IO, Any
 
 from local_account.account import Account
@@ -23,8 +23,14 @@ _TAIL = 40
 class MetricReader:
     """The last value of each metric of MetricDefinitions, as FinalMetricDataList gives it."""
 
-    def __init__(self, account: Account, job: str, definitions: Sequence[Answer]) -> None:
-        self._account, self._job = account, job
+    def __init__(
+        self,
+        account: Account,
+        job: str,
+        definitions: Sequence[Answer],
+        heard: Callable[[str, float], None] | None = None,
+    ) -> None:
+        self._account, self._job, self._heard = account, job, heard
         try:
             self._regexes = [(d["Name"], re.compile(d["Regex"])) for d in definitions]
         except re.error as error:
@@ -37,6 +43,8 @@ class MetricReader:
                 with contextlib.suppress(ValueError, IndexError, TypeError):
                     value = float(match.group(1))
                     self._last[name] = (value, self._account.clock.epoch())
+                    if self._heard is not None:
+                        self._heard(name, value)
                     self._account.count(
                         "/aws/sagemaker/TrainingJobs", name, value, "None", {"TrainingJobName": self._job}
                     )
@@ -91,5 +99,7 @@ class LogPump:
         self.flush()
 
 
-def metric_reader(account: Account, doc: dict[str, Any], name: str) -> MetricReader:
-    return MetricReader(account, name, doc.get("AlgorithmSpecification", {}).get("MetricDefinitions", []))
+def metric_reader(
+    account: Account, doc: dict[str, Any], name: str, heard: Callable[[str, float], None] | None = None
+) -> MetricReader:
+    return MetricReader(account, name, doc.get("AlgorithmSpecification", {}).get("MetricDefinitions", []), heard)

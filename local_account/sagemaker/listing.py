@@ -23,6 +23,7 @@ class Listing:
     summary: tuple[str, ...]  # members of one row
     name: str  # the member that NameContains looks at
     status: str = ""  # the member that StatusEquals looks at
+    sorts: tuple[tuple[str, str], ...] = ()  # further words of SortBy, and the member each means
 
 
 def list_page(docs: Iterable[Document], params: Mapping[str, Any], listing: Listing) -> dict[str, Any]:
@@ -51,6 +52,8 @@ def list_page(docs: Iterable[Document], params: Mapping[str, Any], listing: List
 def _sort_member(sort_by: str, listing: Listing) -> str:
     if sort_by == "Name":
         return listing.name
+    if sort_by in dict(listing.sorts):
+        return dict(listing.sorts)[sort_by]
     return listing.status if sort_by == "Status" else "CreationTime"
 
 

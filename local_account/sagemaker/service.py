@@ -22,6 +22,7 @@ from local_account.sagemaker.runtime import Runtime
 from local_account.sagemaker.shapes import check, sagemaker_model
 from local_account.sagemaker.training import TrainingJobs
 from local_account.sagemaker.transform import TransformJobs
+from local_account.sagemaker.tuning import TuningJobs
 from local_account.wire import AwsError, Request, Response, json_response, snake
 
 JOBS_AT_ONCE = 2
@@ -52,7 +53,8 @@ class SageMakerService:
         endpoints = Endpoints(room, configs, book, self._keeper)
         registry = [Models(room), Packages(room), Tags(room)]
         self._transform = TransformJobs(room, self._runner)
-        jobs = [self._training, self._processing, self._transform]
+        self._tuning = TuningJobs(room, self._training)
+        jobs = [self._training, self._processing, self._transform, self._tuning]
         self._drawers: list[Any] = [*jobs, *registry, configs, endpoints]
 
     def start(self) -> None:
@@ -60,8 +62,10 @@ class SageMakerService:
         self._training.resume()
         self._processing.resume()
         self._transform.resume()
+        self._tuning.resume()
 
     def stop(self) -> None:
+        self._tuning.stop()
         self._runner.stop()
         self._keeper.stop()
         self._records.close()

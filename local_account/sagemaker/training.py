@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from local_account.sagemaker.errors import JobFailed, invalid
 from local_account.sagemaker.job_book import JobBook, JobKind
@@ -43,8 +44,11 @@ class TrainingJobs:
         self._book = JobBook(room, TRAINING)
 
     def create_training_job(self, params: Params) -> Answer:
-        self._refuse_unplayable(params)
-        metric_reader(self._room.account, params, params["TrainingJobName"])  # a bad regex is refused here
+        return self.launch(params)
+
+    def launch(self, params: Params, **first: Any) -> Answer:
+        """Create; `first` are members that no caller may give: a trial's `TuningJobArn`."""
+        self.refuse_unplayable(params)
         name = params["TrainingJobName"]
         params = {
             **params,
@@ -58,6 +62,7 @@ class TrainingJobs:
             SecondaryStatus="Starting",
             SecondaryStatusTransitions=[start],
             ModelArtifacts={"S3ModelArtifacts": model},
+            **first,
         )
         shutil.rmtree(job_folder(self._room, name), ignore_errors=True)  # of a deleted job of the same name
         self._runner.submit(self._book, name, run_training)
@@ -83,8 +88,9 @@ class TrainingJobs:
         for name in self._book.unfinished():
             self._runner.submit(self._book, name, run_training)
 
-    def _refuse_unplayable(self, params: Params) -> None:
+    def refuse_unplayable(self, params: Params) -> None:
         """What AWS refuses at once, and what AWS has but a laptop has not."""
+        metric_reader(self._room.account, params, params["TrainingJobName"])  # a bad regex is refused here
         if self._room.records.get(TRAINING.arn_kind, params["TrainingJobName"]) is not None:
             return  # the book refuses it in its own words
         s3 = self._room.s3(params["RoleArn"])

@@ -27,6 +27,7 @@ from local_account.sagemaker.training_environment import (
     user_parameters,
     write_config,
 )
+from local_account.sagemaker.tuning_trials import curve_listener
 
 OUT_OF_MEMORY = "ClientError: Please use an instance type with more memory, or reduce the size of job data processed on an instance."
 KILLED = 137
@@ -61,7 +62,7 @@ class TrainingRun:
             finish(self._book, self._name, "Stopped")
             return
         self._book.change(self._name, SecondaryStatus="Training")
-        metrics = metric_reader(self._room.account, self._doc, self._name)
+        metrics = metric_reader(self._room.account, self._doc, self._name, curve_listener(self._room, self._doc))
         processes = JobProcesses(self._room, self._book.kind.log_group, self._name, self._folder, metrics)
         outcome = processes.run(commands, self._control, limit_s=self._doc["StoppingCondition"]["MaxRuntimeInSeconds"])
         self._book.change(self._name, FinalMetricDataList=metrics.final())
