@@ -15,7 +15,7 @@ JOBS = {
     ),
     "list_training_jobs": ("TrainingJobSummaries", "TrainingJobName", "stop-training-job --training-job-name"),
 }
-STAGES = ("prepare-data-", "two-tower-", "ranker-", "embed-items-", "index-items-", "evaluate-")
+STAGES = ("prepare-data-", "two-tower-", "ranker-", "embed-items-", "index-items-", "evaluate-", "baseline-")
 
 
 def stage(patient: Patient) -> Iterator[Finding]:

@@ -23,6 +23,7 @@ def release(release_id: str = "r-20261123-1a2b3c4d", **changes: Any) -> ReleaseR
         "prepared_s3": f"s3://artifacts/work/prepare_data/{release_id}",
         "evaluation_s3": f"s3://artifacts/work/evaluate/{release_id}/evaluation.json",
         "model_card_s3": f"s3://artifacts/work/evaluate/{release_id}/model_card.html",
+        "baseline_s3": f"s3://artifacts/work/baseline/{release_id}",
         "feature_set": "1",
         "ranker_columns": [("user_age", "number", None), ("item_topic", "category", ""), ("position", "number", 1)],
         "item_fields": ["item_id", "title", "item_topic"],

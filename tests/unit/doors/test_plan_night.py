@@ -100,7 +100,7 @@ def test_a_parameter_moves_the_places_of_what_depends_on_it_and_of_nothing_else(
     event["request"]["ranker"] = {"trees": 51}
     changed = door.handler(event, CONTEXT)
     moved = {stage for stage in plain["work"] if plain["work"][stage] != changed["work"][stage]}
-    assert moved == {"ranker", "index_items", "evaluate"}  # the index carries the release's id
+    assert moved == {"ranker", "index_items", "evaluate", "baseline"}  # the index carries the release's id
     assert changed["release_id"] != plain["release_id"]
 
 
@@ -142,6 +142,8 @@ def test_the_deployed_code_lies_where_jobs_look_for_it_under_the_hash_of_its_con
         "ranker/train.py",
         "item_index/index_items.py",
         "evaluation/evaluate.py",
+        "monitors/baseline.py",
+        "monitors/run.py",
     } <= names
     assert door.parts.s3.head_object(Bucket=BUCKET, Key=f"{key}/launch.py")["ContentLength"] > 0
 

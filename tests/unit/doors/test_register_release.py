@@ -36,6 +36,7 @@ INDEX = {
     "dead_letters": 0,
     "index_query": {"factor": 1.0, "factor_filtered": 1.5},
 }
+BASELINE = {"files": [], "release_id": RELEASE, "ranker_id": "k" * 64}
 
 
 class Registry:
@@ -113,6 +114,7 @@ def write_outputs(s3: Any, gate: dict[str, Any], **changes: Any) -> None:
             "candidate": {"recall": {"recall_at_10": 0.2}, "ranking": {"auc": 0.7}},
             "gate": gate,
         },
+        (EVENT["baseline"]["uri"], "manifest"): BASELINE | changes.get("baseline", {}),
     }
     for (uri, name), document in documents.items():
         s3.put_object(
@@ -128,7 +130,8 @@ def test_a_passed_release_is_registered_with_lineage_cost_and_two_approved_packa
     assert record.index_query.factor_filtered == 1.5
     assert record.lineage["snapshots"] == {"events": 1}
     assert len(record.popular) == 100
-    assert answer["cost_usd"] == pytest.approx((2 * 360 + 4 * 180) / 3600 * 0.23, abs=1e-6)
+    assert record.baseline_s3 == EVENT["baseline"]["uri"]
+    assert answer["cost_usd"] == pytest.approx((2 * 360 + 5 * 180) / 3600 * 0.23, abs=1e-6)
     manifest = door.parts.s3.get_object(Bucket=BUCKET, Key=f"releases/{RELEASE}/manifest.json")["Body"].read()
     assert json.loads(manifest)["release_id"] == RELEASE
 
@@ -180,8 +183,14 @@ def test_a_night_whose_lease_another_one_holds_registers_nothing(door):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"index": {"tower_id": "u" * 64}}, {"index": {"index": "items-r-other"}}, {"release_id": "r-other"}],
-    ids=["tower", "index", "evaluation"],
+    [
+        {"index": {"tower_id": "u" * 64}},
+        {"index": {"index": "items-r-other"}},
+        {"release_id": "r-other"},
+        {"baseline": {"release_id": "r-other"}},
+        {"baseline": {"ranker_id": "l" * 64}},
+    ],
+    ids=["tower", "index", "evaluation", "baseline", "baseline's ranker"],
 )
 def test_parts_of_two_releases_are_never_registered_as_one(door, changes):
     write_outputs(door.parts.s3, gate={"passed": True, "reasons": []}, **changes)

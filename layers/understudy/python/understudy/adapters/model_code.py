@@ -7,12 +7,13 @@ import hashlib
 import importlib.util
 import io
 import tarfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from understudy.domain.night import Code
 
-PACKAGES = ("evaluation", "features", "item_index", "ranker", "two_tower")
+PACKAGES = ("evaluation", "features", "item_index", "monitors", "ranker", "two_tower")
 SUFFIXES = {".py", ".yaml", ".html", ".j2"}
 WHEELHOUSE_NOTE = b"Wheels that the images lack; jobs install them from here, never from a public index.\n"
 
@@ -25,24 +26,27 @@ def find_root() -> Path:
     return Path(found.origin).parents[1]
 
 
-def archive(root: Path) -> bytes:
-    """tar.gz of launch.py and every package, byte for byte the same for the same code."""
-    files = [root / "launch.py"]
-    for package in PACKAGES:
-        files += sorted(f for f in (root / package).rglob("*") if f.is_file() and f.suffix in SUFFIXES)
+def archive(root: Path, packages: Sequence[str] = PACKAGES, also: Mapping[str, Path] | None = None) -> bytes:
+    """tar.gz of launch.py, the packages and what else goes by which name; byte for byte the same for the same code."""
+    files = {"launch.py": root / "launch.py"}
+    for package in packages:
+        found = sorted(f for f in (root / package).rglob("*") if f.is_file() and f.suffix in SUFFIXES)
+        files |= {file.relative_to(root).as_posix(): file for file in found}
     tarred = io.BytesIO()
     with tarfile.open(fileobj=tarred, mode="w") as tar:
-        for file in files:
-            info = tarfile.TarInfo(file.relative_to(root).as_posix())
+        for name, file in {**files, **(also or {})}.items():
+            info = tarfile.TarInfo(name)
             info.size, info.mode = file.stat().st_size, 0o644
             with file.open("rb") as source:
                 tar.addfile(info, source)
     return gzip.compress(tarred.getvalue(), mtime=0)
 
 
-def publish(s3: Any, bucket: str, root: Path) -> Code:
+def publish(
+    s3: Any, bucket: str, root: Path, packages: Sequence[str] = PACKAGES, also: Mapping[str, Path] | None = None
+) -> Code:
     """Put the archive where jobs find it, if it is not there yet."""
-    body = archive(root)
+    body = archive(root, packages, also)
     sha = hashlib.sha256(body).hexdigest()[:16]
     prefix = f"code/{sha}"
     wanted = {

@@ -18,12 +18,14 @@ def read_outputs(s3: Any, event: RegisterEvent) -> Outputs:
         index=read_json(s3, f"{event.index.uri}/manifest.json"),
         serving=read_json(s3, f"{event.evaluation.uri}/serving.json"),
         evaluation=read_json(s3, f"{event.evaluation.uri}/evaluation.json"),
+        baseline=read_json(s3, f"{event.baseline.uri}/manifest.json"),
     )
 
 
 def runs_of(sagemaker: Any, event: RegisterEvent) -> list[JobRun]:
     """Every job of this night whose ARN is known; work found from an earlier night was paid for then."""
-    works = [event.prepared, event.two_tower, event.ranker, event.vectors, event.index, event.evaluation]
+    models = [event.two_tower, event.ranker]
+    works = [event.prepared, *models, event.vectors, event.index, event.evaluation, event.baseline]
     return [job_run(sagemaker, work.job) for work in works if work.job]
 
 

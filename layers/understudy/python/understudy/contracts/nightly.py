@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 Scalar = str | int | float | bool
 Parameters = dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")], Scalar]
-Stage = Literal["prepare_data", "two_tower", "ranker", "embed_items", "index_items", "evaluate"]
+Stage = Literal["prepare_data", "two_tower", "ranker", "embed_items", "index_items", "evaluate", "baseline"]
 
 
 class _Contract(BaseModel):
@@ -87,6 +87,7 @@ class RegisterEvent(_Contract):
     vectors: Work
     index: Work
     evaluation: Work
+    baseline: Work
 
 
 class Registration(_Contract):

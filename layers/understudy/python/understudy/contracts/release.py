@@ -68,6 +68,7 @@ class ReleaseRecord(BaseModel):
     prepared_s3: str
     evaluation_s3: str
     model_card_s3: str
+    baseline_s3: str  # folder; what this release's monitors compare its traffic with
     feature_set: str
     ranker_columns: list[tuple[str, ColumnKind, float | str | None]]
     crosses: list[Cross] = []

@@ -75,8 +75,8 @@ def plan_night(
     two_tower, ranker = {**defaults.two_tower, **request.two_tower}, {**defaults.ranker, **request.ranker}
     keys = _keys(as_of, window_days, lake.data_version, code.sha, two_tower, ranker, champion, defaults.engine)
     release_id = f"r-{as_of:%Y%m%d}-{_digest(keys)[:8]}"
-    keys["index_items"] = _digest([keys["index_items"], release_id])
-    keys["evaluate"] = _digest([keys["evaluate"], release_id])
+    for stage in ("index_items", "evaluate", "baseline"):  # these name the release inside
+        keys[stage] = _digest([keys[stage], release_id])
     return NightPlan(
         run_id=event.run_id,
         execution_arn=event.execution_arn,
@@ -120,6 +120,7 @@ def _keys(
         "embed_items": vectors,
         "index_items": _digest(["index_items", vectors, engine]),
         "evaluate": _digest(["evaluate", vectors, ranked, served]),
+        "baseline": _digest(["baseline", vectors, ranked]),
     }
 
 

@@ -21,6 +21,7 @@ class Outputs:
     index: Mapping[str, Any]
     serving: Mapping[str, Any]
     evaluation: Mapping[str, Any]
+    baseline: Mapping[str, Any]
 
 
 def check_one_release(event: RegisterEvent, outputs: Outputs) -> None:
@@ -40,6 +41,12 @@ def check_one_release(event: RegisterEvent, outputs: Outputs) -> None:
         raise InvalidInput(
             f"the index was built by tower {outputs.index['tower_id']}",
             f"the evaluated tower {outputs.serving['tower_id']}",
+        )
+    of_baseline = (outputs.baseline["release_id"], outputs.baseline["ranker_id"])
+    if of_baseline != (expected, outputs.serving["ranker_id"]):
+        raise InvalidInput(
+            "the baseline is of release {} and ranker {}".format(*of_baseline),
+            f"of {expected} and the evaluated ranker {outputs.serving['ranker_id']}",
         )
 
 
@@ -63,6 +70,7 @@ def record_of(
             "prepared_s3": event.prepared.uri,
             "evaluation_s3": f"{event.evaluation.uri}/evaluation.json",
             "model_card_s3": f"{event.evaluation.uri}/model_card.html",
+            "baseline_s3": event.baseline.uri,
             "feature_set": outputs.serving["feature_set"],
             "ranker_columns": outputs.serving["ranker_columns"],
             "crosses": outputs.serving["crosses"],
