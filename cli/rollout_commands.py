@@ -1,4 +1,4 @@
-"""rollout abort, rollback: take a release off the stage."""
+"""rollout: a release's way through the stages, and off them; rollback."""
 
 from __future__ import annotations
 
@@ -9,15 +9,22 @@ from typing import Annotated, Any
 
 import typer
 
+from cli import rollout_start, rollout_status, rollout_wishes
 from cli.options import STACK, STATE, Stack, State, console
+from cli.rollout_runs import Reason, Rollout, arn_of, chosen, execution, release_of
 from cli.run_view import FINAL
 from cli.site import Problem, Site, connect
 from cli.stage import read_traffic
 from understudy.domain.rollback import rollback_name
 
-app = typer.Typer(no_args_is_help=True, help="A release's way through the stages, and off them.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="A release's way through the stages, and off them.\n\n"
+    "An approved release starts by itself: a share of the users meets it, the judge compares both arms at every look, and the "
+    "next stage follows on evidence. [bold]status --watch[/] shows that; [bold]pause[/], [bold]resume[/] and [bold]promote[/] are "
+    "heard at the next look; [bold]abort[/] takes the release off the stage at once.",
+)
 POLL_S = 0.5
-Reason = Annotated[str, typer.Option("--reason", help="Why; people and the model registry are told.", min=1)]
 Watch = Annotated[bool, typer.Option(help="Follow the rollback to its end.")]
 
 
@@ -25,26 +32,29 @@ def register(app: typer.Typer) -> None:
     app.command()(rollback)
 
 
+app.command()(rollout_start.start)
+rollout_status.register(app)
+rollout_wishes.register(app)
+
+
 @app.command()
 def abort(
-    reason: Reason,
-    rollout_id: Annotated[
-        str | None,
-        typer.Option("--rollout", help="Which, if several wait for the stage; default: the one that has it."),
-    ] = None,
-    watch: Watch = True,
-    stack: Stack = STACK,
-    state: State = STATE,
+    reason: Reason, rollout: Rollout = None, watch: Watch = True, stack: Stack = STACK, state: State = STATE
 ) -> None:
-    """Stop a rollout wherever it is: its release leaves the stage at once and is retired."""
+    """Stop a rollout wherever it is: its release leaves the stage at once and is retired.
+
+    Also one that still waits for the stage. The first thing written is traffic: nobody meets the release from that moment on.
+    """
     site = connect(stack, state)
-    chosen = _chosen(site, _running(site), rollout_id)
-    release_id = json.loads(chosen["input"])["release_id"]
-    _follow(site, begin_rollback(site, chosen["name"], release_id, reason=reason), watch)
+    run = chosen(site, rollout)
+    _follow(site, begin_rollback(site, run["name"], release_of(run), reason=reason), watch)
 
 
 def rollback(reason: Reason, watch: Watch = True, stack: Stack = STACK, state: State = STATE) -> None:
-    """Take down what rehearses, or a champion that is still watched: its users go back to the release before."""
+    """Take down what rehearses, or a champion that is still watched: its users go back to the release before.
+
+    Once the watch is over the release before is gone and there is no way back; then a better release is the way on.
+    """
     site = connect(stack, state)
     traffic = read_traffic(site)
     if traffic is None:
@@ -60,47 +70,22 @@ def rollback(reason: Reason, watch: Watch = True, stack: Stack = STACK, state: S
 
 def begin_rollback(site: Site, rollout_id: str, release_id: str, *, reason: str, cause: str = "operator") -> str:
     """ARN of the rollback of a rollout for a reason; the one that runs already, if it was asked for before."""
-    states, machine = site.client("stepfunctions"), site.outputs["RollBackMachineArn"]
-    executions, name = machine.replace(":stateMachine:", ":execution:"), rollback_name(rollout_id, reason)
-    if _status(states, f"{executions}:{name}") in FINAL:  # asked for before in the same words, and over
+    states, name = site.client("stepfunctions"), rollback_name(rollout_id, reason)
+    before = execution(site, name, "RollBackMachineArn")
+    if before is not None and before["status"] in FINAL:  # asked for before in the same words, and over
         name = rollback_name(rollout_id, f"{reason} #{int(time.time())}")
     asked = {"release_id": release_id, "rollout_id": rollout_id, "reason": reason, "cause": cause}
     with suppress(states.exceptions.ExecutionAlreadyExists):
-        states.start_execution(stateMachineArn=machine, name=name, input=json.dumps(asked))
-    return f"{executions}:{name}"
-
-
-def _status(states: Any, arn: str) -> str | None:
-    try:
-        return str(states.describe_execution(executionArn=arn)["status"])
-    except states.exceptions.ExecutionDoesNotExist:
-        return None
-
-
-def _running(site: Site) -> list[dict[str, Any]]:
-    states, machine = site.client("stepfunctions"), site.outputs["RollOutMachineArn"]
-    pages = states.get_paginator("list_executions").paginate(stateMachineArn=machine, statusFilter="RUNNING")
-    return [states.describe_execution(executionArn=row["executionArn"]) for page in pages for row in page["executions"]]
-
-
-def _chosen(site: Site, running: list[dict[str, Any]], rollout_id: str | None) -> dict[str, Any]:
-    names = ", ".join(sorted(one["name"] for one in running))
-    if not running:
-        raise Problem("no rollout runs; understudy rollback takes down what is on stage")
-    if rollout_id is None and len(running) > 1:
-        traffic = read_traffic(site)
-        rollout_id = traffic["rollout_id"] if traffic else None
-    found = [one for one in running if rollout_id in (None, one["name"])]
-    if len(found) != 1:
-        raise Problem(f"rollout {rollout_id} does not run; expected one of {names}, by --rollout")
-    return found[0]
+        states.start_execution(stateMachineArn=site.outputs["RollBackMachineArn"], name=name, input=json.dumps(asked))
+    return arn_of(site, name, "RollBackMachineArn")
 
 
 def _follow(site: Site, arn: str, watch: bool) -> None:
     name = arn.rsplit(":", 1)[1]
     console.print(f"rollback [bold]{name}[/] runs")
+    states = site.client("stepfunctions")
     while watch:
-        described = site.client("stepfunctions").describe_execution(executionArn=arn)
+        described: dict[str, Any] = states.describe_execution(executionArn=arn)
         if described["status"] == "SUCCEEDED":
             said = json.loads(described["output"])
             where = "left the stage" if said["taken_down"] else "was not on stage"

@@ -13,7 +13,9 @@ from rich.table import Table
 
 from cli.run_view import FINAL
 from cli.site import Site
+from understudy.adapters.aws import DynamoLeases
 from understudy.adapters.aws_items import from_item
+from understudy.domain.rollout import STAGE_LEASE
 
 VERDICT_COLOURS = {"pass": "green", "fail": "red", "inconclusive": "yellow"}
 
@@ -28,6 +30,8 @@ class RolloutView:
     error: str = ""
     traffic: dict[str, Any] = field(default_factory=dict)
     seen: dict[str, Any] = field(default_factory=dict)  # StateTable rollout#<rollout_id>
+    wish: dict[str, Any] = field(default_factory=dict)  # StateTable wish#<rollout_id>
+    holder: str = ""  # name of the execution that has the stage
 
     @cached_property
     def _states(self) -> Any:
@@ -46,6 +50,9 @@ class RolloutView:
             self.status = ""
         self.traffic = self._item("TrafficTable", "traffic")
         self.seen = self._item("StateTable", f"rollout#{self.rollout_id}")
+        self.wish = self._item("StateTable", f"wish#{self.rollout_id}")
+        lease = DynamoLeases(self._dynamodb, self.site.outputs["LeaseTable"]).holder(STAGE_LEASE)
+        self.holder = lease.owner.rpartition(":")[2] if lease else ""
 
     @property
     def ended(self) -> bool:
@@ -58,6 +65,9 @@ class RolloutView:
             return "waits for its approval to be heard"
         if self.ended:
             return f"the rollout ended {self.status}"
+        if self.holder and self.holder != self.rollout_id:
+            back = self.holder.startswith(f"{self.rollout_id}-back-")
+            return "is taken down" if back else f"waits for the stage, which {self.holder} has"
         if self.traffic.get("rollout_id") != self.rollout_id or not self.seen:
             return "is on its way into the free slot"
         if self.traffic.get("candidate"):
@@ -84,7 +94,30 @@ class RolloutView:
             return Group(head)
         verdict = self.seen["verdict"]
         said = f"verdict so far: [{VERDICT_COLOURS.get(verdict, 'white')}]{verdict}[/]  [dim]{self.seen['reason'][:300]}[/]"
-        return Group(head, arms_table(self.seen), said)
+        return Group(head, *self._asked(), arms_table(self.seen), said)
+
+    def _asked(self) -> list[str]:
+        """An operator's wish that has an effect now."""
+        by, at = self.wish.get("by"), self.wish.get("at")
+        if self.ended or not self.wish:
+            return []
+        if self.wish["ask"] == "pause":
+            return [f"[yellow]paused[/] by {by} at {at}; understudy rollout resume"]
+        if self.wish["ask"] == "promote" and self.wish.get("version") == self.traffic.get("version"):
+            return [f"{by} asked at {at} to go on to the next stage"]
+        return []
+
+    def facts(self) -> dict[str, Any]:
+        """What the panel shows, as values."""
+        return {
+            "rollout_id": self.rollout_id,
+            "status": self.status or "NOT_STARTED",
+            "error": self.error,
+            "stage": self.stage,
+            "seconds_left": self.seconds_left,
+            "wish": self.wish or None,
+            "seen": self.seen or None,
+        }
 
     def _item(self, output: str, key: str) -> dict[str, Any]:
         answer = self._dynamodb.get_item(

@@ -1,6 +1,6 @@
 """A rollout's turn: hold the stage's lease, and say through which stages the release goes, and in which slot.
 
-In   {release_id, execution_arn}   events/take_stage/*.json
+In   {release_id, execution_arn, by_hand?}   events/take_stage/*.json
 Out  RolloutPlan; LeaseHeld or NotReady while another rollout, or the rollback of one, has the stage
 """
 
@@ -42,7 +42,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         raise InvalidInput(f"there is no release {asked.release_id}", "the id of a registered release")
     shares = shares_of(s.rollout_stages)
     stages = stages_of(StagePlan(shares, s.bake_seconds, s.shadow_seconds, s.shadow_bp, s.holdback_bp))
-    turn = Turn(asked.execution_arn, s.stage_ttl_s, datetime.now(UTC))
+    turn = Turn(asked.execution_arn, s.stage_ttl_s, datetime.now(UTC), asked.by_hand)
     plan = take_turn(w.stage, record, stages, turn)
     logger.info("stage taken", **plan.model_dump(include={"release_id", "action", "slot", "fence", "reason"}))
     return plan.model_dump(mode="json")

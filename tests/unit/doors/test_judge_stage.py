@@ -90,9 +90,9 @@ def seen(door, key=f"rollout#{EVENT['rollout_id']}"):
     return from_item(door.parts.dynamodb.get_item(TableName="state", Key=to_item({"id": key}))["Item"])
 
 
-def put_wish(door, ask, seconds):
+def put_wish(door, ask, seconds, version=EVENT["version"]):
     at_ = (START + timedelta(seconds=seconds)).isoformat()
-    item = to_item({"id": f"wish#{EVENT['rollout_id']}", "ask": ask, "by": "ada", "at": at_})
+    item = to_item({"id": f"wish#{EVENT['rollout_id']}", "ask": ask, "by": "ada", "at": at_, "version": version})
     door.parts.dynamodb.put_item(TableName="state", Item=item)
 
 
@@ -225,6 +225,17 @@ def test_an_operators_wishes_are_heard(door):
     assert (answer["action"], answer["reason"]) == ("next", "ada asked to go on")
     put_wish(door, "shout", 40)
     assert at(door, 60)["action"] == "look_again"
+    put_wish(door, "promote", 50, version=EVENT["version"] - 1)  # of the stage before, or written late
+    assert at(door, 60)["action"] == "look_again"
+
+
+@pytest.mark.parametrize("ask", ["pause", "promote"])
+def test_a_failed_guardrail_acts_whatever_an_operator_wishes(door, ask):
+    door.parts.outcomes.put(ID, 2, range(0, 1000, 10), errors=8)
+    door.parts.outcomes.put("r-0", 2, range(1000, 10000, 10))
+    put_wish(door, ask, 10)
+    answer = at(door, 60)
+    assert (answer["action"], answer["verdict"]) == ("roll_back", "fail")
 
 
 def test_a_child_rests_after_two_hundred_looks(door):

@@ -17,14 +17,17 @@ def verdict(outcome, *, no_blame=False):
     return Verdict(outcome, (f"{outcome} it is",), {"no_blame": no_blame})
 
 
-def wish(ask, seconds_after_start=1.0):
-    return Wish(ask, "ada", START + timedelta(seconds=seconds_after_start))
+VERSION = 4
+
+
+def wish(ask, seconds_after_start=1.0, *, version=VERSION):
+    return Wish(ask, "ada", START + timedelta(seconds=seconds_after_start), version)
 
 
 def action(outcome, elapsed, *, extended=False, no_blame=False, **more):
     clock = StageClock(elapsed, BAKE, LOOK, extended)
     more.setdefault("kind", "share")
-    return decide_look(verdict(outcome, no_blame=no_blame), clock, started_at=START, **more).action
+    return decide_look(verdict(outcome, no_blame=no_blame), clock, version=VERSION, **more).action
 
 
 @pytest.mark.parametrize("kind", ["shadow", "share", "watch"])
@@ -60,7 +63,7 @@ def test_without_a_policy_given_nothing_is_promoted_on_too_little():
 
 def test_what_a_policy_did_is_said():
     clock = StageClock(200, BAKE, LOOK, extended=True)
-    step = decide_look(verdict("inconclusive"), clock, kind="share", started_at=START, policy="promote")
+    step = decide_look(verdict("inconclusive"), clock, kind="share", version=VERSION, policy="promote")
     assert "InconclusivePolicy is promote" in step.reason
 
 
@@ -95,13 +98,21 @@ def test_a_wish_to_promote_goes_on_at_once(outcome, kind):
 
 
 def test_a_wish_to_promote_is_for_the_stage_it_was_made_in():
-    assert action("inconclusive", 1, wish=wish("promote", seconds_after_start=-1)) == "look_again"
-    assert action("inconclusive", 1, wish=wish("promote", seconds_after_start=0)) == "next"
+    assert action("inconclusive", 1, wish=wish("promote", version=VERSION - 1)) == "look_again"
+    assert action("inconclusive", 1, wish=wish("promote", version=None)) == "look_again"
+    assert action("inconclusive", 1, wish=wish("promote")) == "next"
+
+
+@pytest.mark.parametrize("skew_s", [-300, 300])
+def test_an_operators_clock_decides_nothing(skew_s):
+    assert action("inconclusive", 1, wish=wish("promote", skew_s)) == "next"
+    assert action("inconclusive", 1, wish=wish("promote", skew_s, version=VERSION - 1)) == "look_again"
+    assert action("pass", 100, wish=wish("pause", skew_s)) == "hold"
 
 
 def test_a_wish_is_named_with_who_made_it():
     clock = StageClock(1, BAKE, LOOK)
-    step = decide_look(verdict("pass"), clock, kind="share", started_at=START, wish=wish("promote"))
+    step = decide_look(verdict("pass"), clock, kind="share", version=VERSION, wish=wish("promote"))
     assert step.reason == "ada asked to go on"
 
 
@@ -125,7 +136,7 @@ def test_a_bake_has_at_most_two_hundred_looks(look_s, bake_s, pause):
 
 
 def test_the_next_look_is_never_beyond_the_end_of_the_bake():
-    step = decide_look(verdict("pass"), StageClock(96, BAKE, LOOK), kind="share", started_at=START)
+    step = decide_look(verdict("pass"), StageClock(96, BAKE, LOOK), kind="share", version=VERSION)
     assert (step.action, step.wait_s) == ("look_again", 4)
 
 

@@ -87,8 +87,8 @@ class ReleaseStore(Protocol):
     def list(self) -> Sequence[ReleaseRecord]:
         """Every release, newest first."""
 
-    def move_status(self, record: ReleaseRecord, status: Status, fence: int) -> ReleaseRecord:
-        """Change the status if `record.version` is still the stored one and no higher fence was written.
+    def move_status(self, record: ReleaseRecord, status: Status, fence: int, *, reason: str = "") -> ReleaseRecord:
+        """Change the status, and why, if `record.version` is still the stored one and no higher fence was written.
 
         Raises
         ------

@@ -211,16 +211,23 @@ class DynamoReleases:
                 return sorted(found, key=lambda each: (each.created_at, each.release_id), reverse=True)
             start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
-    def move_status(self, record: ReleaseRecord, status: Status, fence: int) -> ReleaseRecord:
+    def move_status(self, record: ReleaseRecord, status: Status, fence: int, *, reason: str = "") -> ReleaseRecord:
         if status not in MOVES[record.status]:
             raise StatusNotAllowed(record.release_id, record.status, status, MOVES[record.status])
-        moved = record.model_copy(update={"status": status, "version": record.version + 1, "fence": fence})
-        values = {":status": status, ":next": moved.version, ":fence": fence, ":version": record.version}
+        changed = {"status": status, "status_reason": reason, "version": record.version + 1, "fence": fence}
+        moved = record.model_copy(update=changed)
+        values = {
+            ":status": status,
+            ":reason": reason,
+            ":next": moved.version,
+            ":fence": fence,
+            ":version": record.version,
+        }
         try:
             self._client.update_item(
                 TableName=self._table,
                 Key=to_item({"release_id": record.release_id}),
-                UpdateExpression="SET #s = :status, version = :next, fence = :fence",
+                UpdateExpression="SET #s = :status, status_reason = :reason, version = :next, fence = :fence",
                 ConditionExpression="version = :version AND fence <= :fence",
                 ExpressionAttributeNames={"#s": "status"},
                 ExpressionAttributeValues={key: to_attribute(value) for key, value in values.items()},

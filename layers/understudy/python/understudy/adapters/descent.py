@@ -6,9 +6,8 @@ from datetime import datetime
 from itertools import count
 from typing import Any
 
-from botocore.exceptions import ClientError
-
 from understudy.adapters.night import hold
+from understudy.adapters.registry import decide
 from understudy.adapters.stage import mark
 from understudy.contracts.rollback import CloseRolloutEvent, SeizedStage, SeizeStageEvent, TakeDownEvent
 from understudy.contracts.traffic import Traffic
@@ -103,24 +102,8 @@ def close(
         return "unknown", []
     status = rollback.closing_status(record, traffic, asked.cause)
     if status is not None:
-        mark(releases, record, status, asked.fence)
+        mark(releases, record, status, asked.fence, asked.reason)
     if rollback.names(traffic, asked.release_id):
         return record.status, []
     packages = [arn for arn in (record.two_tower_package_arn, record.ranker_package_arn) if arn]
-    return status or record.status, [arn for arn in packages if _reject(sagemaker, arn, asked.reason)]
-
-
-def _reject(sagemaker: Any, package_arn: str, reason: str) -> bool:
-    """Whether it was rejected now; a package that somebody deleted is not missed."""
-    try:
-        described = sagemaker.describe_model_package(ModelPackageName=package_arn)
-        if described["ModelApprovalStatus"] == "Rejected":
-            return False
-        sagemaker.update_model_package(
-            ModelPackageArn=package_arn, ModelApprovalStatus="Rejected", ApprovalDescription=reason[:1024]
-        )
-    except ClientError as error:
-        if "does not exist" in error.response["Error"]["Message"]:
-            return False
-        raise
-    return True
+    return status or record.status, [arn for arn in packages if decide(sagemaker, arn, "Rejected", asked.reason)]

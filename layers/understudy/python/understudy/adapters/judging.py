@@ -71,7 +71,7 @@ def look(world: Judging, asked: JudgeStageEvent, now: datetime) -> Look:
     verdict = _judged(world, asked, windows, now, clock)
     wish = world.state.wish(asked.rollout_id)
     step = decide_look(
-        verdict, clock, kind=asked.stage.kind, wish=wish, started_at=asked.started_at, policy=world.inconclusive
+        verdict, clock, kind=asked.stage.kind, version=asked.version, wish=wish, policy=world.inconclusive
     )
     world.state.write(asked.rollout_id, _seen(asked, windows, verdict, step, now, clock))
     if step.action in FINAL:

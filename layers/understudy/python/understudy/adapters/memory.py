@@ -99,10 +99,11 @@ class MemoryReleases:
     def list(self) -> Sequence[ReleaseRecord]:
         return sorted(self._records.values(), key=lambda each: (each.created_at, each.release_id), reverse=True)
 
-    def move_status(self, record: ReleaseRecord, status: Status, fence: int) -> ReleaseRecord:
+    def move_status(self, record: ReleaseRecord, status: Status, fence: int, *, reason: str = "") -> ReleaseRecord:
         if status not in MOVES[record.status]:
             raise StatusNotAllowed(record.release_id, record.status, status, MOVES[record.status])
-        moved = record.model_copy(update={"status": status, "version": record.version + 1, "fence": fence})
+        changed = {"status": status, "status_reason": reason, "version": record.version + 1, "fence": fence}
+        moved = record.model_copy(update=changed)
         with self._lock:
             there = self._records.get(record.release_id)
             if there is None or there.version != record.version or there.fence > fence:

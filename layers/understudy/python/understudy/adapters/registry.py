@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
+
+from botocore.exceptions import ClientError
 
 from understudy.contracts.release import ReleaseRecord
 
 RELEASE_KEY, KIND_KEY = "release_id", "kind"
+Decision = Literal["Approved", "Rejected"]
 CONTENT_TYPES = {"two_tower": "application/json", "ranker": "text/csv"}
 
 
@@ -49,6 +52,21 @@ def approve(sagemaker: Any, package_arn: str, why: str) -> None:
         sagemaker.update_model_package(
             ModelPackageArn=package_arn, ModelApprovalStatus="Approved", ApprovalDescription=why[:1024]
         )
+
+
+def decide(sagemaker: Any, package_arn: str, status: Decision, why: str) -> bool:
+    """Write a decision about a package, whatever stood there; False when it was decided so before, or somebody deleted it."""
+    try:
+        if sagemaker.describe_model_package(ModelPackageName=package_arn)["ModelApprovalStatus"] == status:
+            return False
+        sagemaker.update_model_package(
+            ModelPackageArn=package_arn, ModelApprovalStatus=status, ApprovalDescription=why[:1024]
+        )
+    except ClientError as error:
+        if "does not exist" in error.response["Error"]["Message"]:
+            return False
+        raise
+    return True
 
 
 def release_of_package(sagemaker: Any, package_arn: str) -> str:

@@ -12,7 +12,14 @@ from understudy.contracts.release import ReleaseRecord, Status
 from understudy.contracts.rollout import RolloutPlan, Stage
 from understudy.contracts.traffic import Traffic
 from understudy.domain.lease import Lease
-from understudy.domain.rollout import STAGE_LEASE, check_vacant, newest_waiting, plan_rollout, superseded
+from understudy.domain.rollout import (
+    STAGE_LEASE,
+    check_vacant,
+    newer_champion,
+    newest_waiting,
+    plan_rollout,
+    superseded,
+)
 from understudy.errors import NotReady
 from understudy.ports import LeaseStore, ReleaseStore, TrafficStore
 
@@ -31,6 +38,7 @@ class Turn:
     owner: str
     ttl_s: int
     now: datetime
+    by_hand: bool = False  # an operator wants it on stage although a newer one serves
 
     @property
     def rollout_id(self) -> str:
@@ -47,7 +55,7 @@ def stage_stores(lease_table: str, traffic_table: str, releases_table: str) -> S
 
 
 def take_turn(stores: StageStores, record: ReleaseRecord, stages: list[Stage], turn: Turn) -> RolloutPlan:
-    """What the release may do under the stage's lease; a newer one that waits makes it `retired`.
+    """What the release may do under the stage's lease; a newer one that waits, or serves already, makes it `retired`.
 
     Raises
     ------
@@ -55,11 +63,13 @@ def take_turn(stores: StageStores, record: ReleaseRecord, stages: list[Stage], t
         As `hold_stage`.
     """
     lease, traffic = hold_stage(stores, turn)
-    newer = newest_waiting(record, stores.releases.list())
-    if newer is None:
+    known = stores.releases.list()
+    newer = newest_waiting(record, known) or (None if turn.by_hand else newer_champion(record, traffic, known))
+    if newer is None or record.status == "rejected":
         return plan_rollout(record, traffic, stages, fence=lease.fence)
-    mark(stores.releases, record, "retired", lease.fence)
-    return superseded(record, newer, fence=lease.fence)
+    plan = superseded(record, newer, fence=lease.fence)
+    mark(stores.releases, record, "retired", lease.fence, plan.reason)
+    return plan
 
 
 def hold_stage(stores: StageStores, turn: Turn) -> tuple[Lease, Traffic | None]:
@@ -87,10 +97,10 @@ def hold_stage(stores: StageStores, turn: Turn) -> tuple[Lease, Traffic | None]:
     return lease, found
 
 
-def mark(releases: ReleaseStore, record: ReleaseRecord, status: Status, fence: int) -> None:
+def mark(releases: ReleaseStore, record: ReleaseRecord, status: Status, fence: int, reason: str = "") -> None:
     """Write a release's status unless it stands there; nights write under a fence of their own, so the higher one is brought."""
     if record.status != status:
-        releases.move_status(record, status, max(fence, record.fence))
+        releases.move_status(record, status, max(fence, record.fence), reason=reason)
 
 
 def start_once(states: Any, machine_arn: str, release_id: str) -> str | None:

@@ -27,7 +27,8 @@ class RolloutState:
         item = self._read(f"wish#{rollout_id}")
         if not item or item.get("ask") not in ("pause", "resume", "promote"):
             return None
-        return Wish(item["ask"], str(item.get("by", "somebody")), datetime.fromisoformat(item["at"]))
+        at, version = datetime.fromisoformat(item["at"]), item.get("version")
+        return Wish(item["ask"], str(item.get("by", "somebody")), at, version)
 
     def windows_before(self, rollout_id: str, index: int) -> list[Window]:
         """Windows of the rollout's earlier stages, oldest first."""

@@ -11,16 +11,17 @@ from understudy.contracts.traffic import ReleaseId
 Status = Literal["registered", "pending", "approved", "rejected", "champion", "retired"]
 ColumnKind = Literal["number", "category"]
 
-# What a status may become. `retired -> champion` is the way back to `previous`; nothing leaves `rejected`.
+# What a status may become. `retired -> champion` is the way back to `previous`, `retired -> approved` a rollout by hand, again;
+# nothing leaves `rejected`.
 MOVES: dict[Status, tuple[Status, ...]] = {
     "registered": ("pending", "approved", "rejected"),
     "pending": ("approved", "rejected"),
     "approved": ("champion", "rejected", "retired"),
     "champion": ("retired", "rejected"),
-    "retired": ("champion", "rejected"),
+    "retired": ("champion", "rejected", "approved"),
     "rejected": (),
 }
-MUTABLE = frozenset({"status", "version", "fence"})
+MUTABLE = frozenset({"status", "status_reason", "version", "fence"})
 
 
 class Cross(BaseModel):
@@ -46,7 +47,7 @@ class IndexQuery(BaseModel):
 
 
 class ReleaseRecord(BaseModel):
-    """One release: everything but `status`, `version` and `fence` is written once.
+    """One release: everything but `status`, its reason, `version` and `fence` is written once.
 
     `ranker_columns` are (name, kind, default) in the order the ranker's container expects; `item_fields` are the
     `_source` fields of the index, `popular` the answer of last resort.
@@ -56,6 +57,7 @@ class ReleaseRecord(BaseModel):
     release_id: ReleaseId
     run_id: str
     status: Status = "registered"
+    status_reason: str = ""  # why it was rejected or retired, in words for people
     created_at: AwareDatetime
     version: Annotated[int, Field(ge=1)] = 1
     fence: Annotated[int, Field(ge=0)] = 0

@@ -31,8 +31,11 @@ class PackageApproved(BaseModel):
 
 
 class TakeStageEvent(_Contract):
+    """`by_hand`: an operator wants it on stage although a newer one serves."""
+
     release_id: ReleaseId
     execution_arn: str
+    by_hand: bool = False
 
 
 class Stage(_Contract):
@@ -152,7 +155,7 @@ class Look(_Contract):
 
 
 class NotifyEvent(_Contract):
-    kind: Literal["started", "stage", "verdict", "ended", "stuck"]
+    kind: Literal["started", "stage", "verdict", "ended", "stuck", "alarm"]
     release_id: ReleaseId
     rollout_id: str
     facts: dict[str, Any] = {}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from understudy.contracts.release import ReleaseRecord
+from understudy.contracts.release import ReleaseRecord, Status
 from understudy.contracts.rollout import RolloutPlan, Stage
 from understudy.contracts.traffic import Slot, Traffic
 from understudy.errors import FencedOff, NotReady
 
 STAGE_LEASE = "stage"
 FIRST_SLOT: Slot = "blue"
-WAITING = "approved"
+WAITING: Status = "approved"
 
 
 def decide_start(record: ReleaseRecord | None, approvals: list[str]) -> str | None:
@@ -57,6 +57,14 @@ def newest_waiting(record: ReleaseRecord, releases: Iterable[ReleaseRecord]) -> 
     """A newer release that waits for the stage; it wins, and this one is superseded."""
     newer = [each for each in releases if each.status == WAITING and _age(each) > _age(record)]
     return max(newer, key=_age, default=None)
+
+
+def newer_champion(
+    record: ReleaseRecord, traffic: Traffic | None, releases: Iterable[ReleaseRecord]
+) -> ReleaseRecord | None:
+    """The release that serves, if it is newer: one that waited too long, or was approved too late, does not replace it."""
+    serving = traffic.champion.release if traffic is not None else None
+    return next((each for each in releases if each.release_id == serving and _age(each) > _age(record)), None)
 
 
 def _age(record: ReleaseRecord) -> tuple[object, str]:

@@ -16,11 +16,12 @@ MAX_LOOKS = 200  # of one child execution
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What an operator asked for, and when."""
+    """What an operator asked for, when, and at which version of traffic: that of the stage that was seen then."""
 
     ask: Literal["pause", "resume", "promote"]
     by: str
     at: datetime
+    version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +54,14 @@ def decide_look(
     clock: StageClock,
     *,
     kind: StageKind,
+    version: int,
     wish: Wish | None = None,
-    started_at: datetime,
     policy: InconclusivePolicy = "abort",
 ) -> BakeStep:
     """The action that a look leads to.
 
     A `fail` acts at once, whatever anybody wishes. A pause holds the share. A wish to promote goes on at once, and is for
-    the stage in which it was made: an older one has had its effect. Nobody meets a shadow, so it ends when its time is
+    the stage in which it was made, told by `version` and by nobody's clock: an older one has had its effect. Nobody meets a shadow, so it ends when its time is
     over. The watch comes after the promotion on evidence: inconclusive at the end of its extension, it ends too, unless
     both arms are bad.
     """
@@ -77,7 +78,7 @@ def decide_look(
         return by_clock
     if wish is not None and wish.ask == "pause":
         return BakeStep("hold", clock.look_s, f"{wish.by} asked for a pause")
-    if wish is not None and wish.ask == "promote" and wish.at >= started_at:
+    if wish is not None and wish.ask == "promote" and wish.version == version:
         return BakeStep("next", 0, f"{wish.by} asked to go on")
     if kind == "shadow" and clock.elapsed_s >= clock.bake_s:
         return BakeStep("next", 0, "the time of the shadow is over")
