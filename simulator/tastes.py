@@ -92,6 +92,19 @@ class FutureTastes:
         return np.array([float(item in future) for item in item_ids])
 
 
+class ChangingTastes:
+    """Tastes that become others while visits go on: who comes and what is liked is asked of `now`."""
+
+    def __init__(self, now: Tastes) -> None:
+        self.now = now
+
+    def visitor(self, rng: Random) -> str:
+        return self.now.visitor(rng)
+
+    def likings(self, user_id: str, item_ids: Sequence[str]) -> np.ndarray:
+        return self.now.likings(user_id, item_ids)
+
+
 def look(likings_N: np.ndarray, rng: Random) -> list[list[str]]:
     """What one person does with a list: the events of each place, in order. Same words and chances as the world's own log.
 

@@ -26,9 +26,9 @@ relevance may be skipped.
 
 `propensity` is that chance of one draw; an item drawn twice in a session is shown once, at its first place.
 
-**Fashion.** From midnight of `taste_shift_day` on, everybody likes each topic as much as another one before: theta_u[topic_i] becomes
-theta_u[sigma(topic_i)], sigma being one cycle through all topics, the same for all people. What an item is has not changed, nor who
-comes; what was learned of people is about yesterday's topics. The feed that was live goes on by the old interests.
+**Fashion.** From midnight of `taste_shift_day` on, everybody likes half of the topics more and the others less: `tau[topic_i]`
+joins the sum above, TREND for the one half, -TREND for the other, by chance. Who likes what in comparison with other people stays,
+and so does what an item is; the feed that was live goes on by the old interests.
 
 **Time.** Sessions follow the hour (three peaks) and the weekday; users sign up and items are born all along. One event in a
 hundred becomes known up to 30 hours late.
@@ -53,6 +53,7 @@ POSITION_POWER = 0.45
 BASE_LOGIT = -2.1
 FRESH_DAYS = 3.0
 EXPLORATION = 0.3
+TREND = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ class World:
         people, things = np.random.default_rng([self.spec.seed, 1]), np.random.default_rng([self.spec.seed, 2])
         self._draw_users(people)
         self._draw_items(things)
-        self._sigma_K = _one_cycle(np.random.default_rng([self.spec.seed, 4]))
+        self._trend_K = _halves(np.random.default_rng([self.spec.seed, 4]))
         self._user_index = {user_id: index for index, user_id in enumerate(self.user_ids)}
         self._item_index = {item_id: index for index, item_id in enumerate(self.item_ids)}
 
@@ -132,13 +133,13 @@ class World:
 
     def attraction(self, user_N: np.ndarray, item_N: np.ndarray, at_N: np.ndarray | float) -> np.ndarray:
         """P(click | looked at), in (0, 1), for index arrays of equal length at times `at` (days since start)."""
-        topic_N = self.topic_I[item_N]
-        if self.spec.taste_shift_day is not None:
-            topic_N = np.where(np.asarray(at_N) >= self.spec.taste_shift_day, self._sigma_K[topic_N], topic_N)
-        interest_N = np.sqrt(self.interest_UK[user_N, topic_N]) - 0.3
+        interest_N = np.sqrt(self.interest_UK[user_N, self.topic_I[item_N]]) - 0.3
         match_N = np.einsum("nd,nd->n", self.taste_UD[user_N], self.place_ID[item_N]) / np.sqrt(DIMENSIONS)
         fresh_N = np.exp(-np.maximum(at_N - self.birth_I[item_N], 0) / FRESH_DAYS)
         logit_N = BASE_LOGIT + 2.2 * interest_N + 0.55 * match_N + 0.5 * self.quality_I[item_N] + 0.6 * fresh_N
+        if self.spec.taste_shift_day is not None:
+            shifted_N = np.asarray(at_N) >= self.spec.taste_shift_day
+            logit_N = logit_N + np.where(shifted_N, self._trend_K[self.topic_I[item_N]], 0.0)
         return 1 / (1 + np.exp(-logit_N))
 
     def click_probability(
@@ -174,12 +175,9 @@ class World:
         return self.spec.start + timedelta(microseconds=round(days * 86_400_000_000))
 
 
-def _one_cycle(rng: np.random.Generator) -> np.ndarray:
-    """Each topic's successor on a random round through all of them, (K,): nobody is left where it was."""
-    round_K = rng.permutation(len(TOPICS))
-    sigma_K = np.empty_like(round_K)
-    sigma_K[round_K] = np.roll(round_K, -1)
-    return sigma_K
+def _halves(rng: np.random.Generator) -> np.ndarray:
+    """What a shift of taste adds to each topic, (K,): TREND to a random half of them, -TREND to the others."""
+    return np.where(rng.permutation(len(TOPICS)) < len(TOPICS) // 2, TREND, -TREND)
 
 
 def examination(position_N: np.ndarray | Sequence[int]) -> np.ndarray:
