@@ -105,6 +105,7 @@ def test_a_kill_at_any_moment_of_a_build_leaves_an_index_that_loads(
             time.sleep(wait_s)
             killed.send_signal(signal.SIGKILL)
     again = OpenSearchService(SmallAccount(tmp_path))
+    assert call(again, "GET", "/c/_count")["count"] == 3000
     assert not list(folder.glob("*.part"))
     assert call(again, "POST", "/c/_forcemerge")["_shards"]["failed"] == 0
     found = call(again, "POST", "/c/_search", nearest(vectors[5], 10))["hits"]["hits"]
