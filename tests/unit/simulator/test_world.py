@@ -10,7 +10,6 @@ import pytest
 from features.schema import EVENT_TYPES, EVENTS
 from simulator.files import items_table, users_table, write_world
 from simulator.stream import daily_events
-from simulator.titles import TOPICS
 from simulator.world import POSITION_POWER, SLOTS, TREND, World, WorldSpec, examination
 
 SPEC = WorldSpec(users=300, items=200, days=5, impressions_per_day=8000, seed=3)
