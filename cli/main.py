@@ -7,6 +7,7 @@ import sys
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
+from rich.markup import escape
 
 from cli import (
     ab_command,
@@ -54,19 +55,18 @@ def main() -> None:
     """Run a command; whatever it could not do is one sentence on stderr and exit code 1."""
     errors = Console(stderr=True)
     try:
-        app(standalone_mode=False)
+        ended = app(standalone_mode=False)  # the code of a typer.Exit, else whatever the command returned
+        sys.exit(ended if isinstance(ended, int) else 0)
     except Problem as problem:
-        errors.print(f"[red]understudy:[/] {problem.sentence}")
+        errors.print(f"[red]understudy:[/] {escape(problem.sentence)}", soft_wrap=True)
         sys.exit(1)
-    except typer.Exit as ended:
-        sys.exit(ended.exit_code)
     except typer.Abort:
         sys.exit(130)
     except KeyboardInterrupt:
         errors.print("stopped by Ctrl-C; what runs on the account goes on: understudy status")
         sys.exit(130)
     except (ClientError, BotoCoreError) as error:
-        errors.print(f"[red]understudy:[/] AWS refused: {error}")
+        errors.print(f"[red]understudy:[/] AWS refused: {escape(str(error))}", soft_wrap=True)
         sys.exit(1)
     except Exception as error:
         if type(error).__module__.startswith("click") or hasattr(error, "show"):

@@ -1,4 +1,4 @@
-"""releases: what was made, what it measured, what it came from."""
+"""releases: what was made, what it measured, what it came from; and a person's word about one."""
 
 from __future__ import annotations
 
@@ -8,18 +8,41 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from typer.core import TyperGroup
 
+from cli import release_approval
 from cli.options import STACK, STATE, Stack, State, console
 from cli.site import connect
 from cli.stage import read_release, read_releases, read_traffic
 
 
-def register(app: typer.Typer) -> None:
-    app.command()(releases)
+class Releases(TyperGroup):
+    """`understudy releases` and `understudy releases RELEASE` are short for `releases show …`."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not any(arg in self.commands or arg == "--help" for arg in args):
+            args = ["show", *args]
+        return super().parse_args(ctx, args)
 
 
-def releases(
-    release_id: Annotated[str | None, typer.Argument(help="Show one release whole, with its lineage.")] = None,
+app = typer.Typer(
+    cls=Releases,
+    help="Releases, and a person's word about one that waits for it.\n\n"
+    "Without a command: [bold]understudy releases[/] lists every release, newest first, [bold]understudy releases RELEASE[/] shows one.",
+)
+app.command()(release_approval.approve)
+app.command()(release_approval.reject)
+
+
+def register(main: typer.Typer) -> None:
+    main.add_typer(app, name="releases")
+
+
+@app.command()
+def show(
+    release_id: Annotated[
+        str | None, typer.Argument(metavar="[RELEASE]", help="Show one release whole, with its lineage.")
+    ] = None,
     card: Annotated[
         Path | None, typer.Option("--card", help="Write that release's model card (HTML) to this file.")
     ] = None,
@@ -64,10 +87,16 @@ def releases_table(found: list[dict[str, Any]], serving: str | None) -> Table:
             _figure(ranking.get("auc")),
             "-" if cost is None else f"${cost:.4f}",
         )
-        # one that passed the gate was rejected later, by the judge or a person: its gate's figures are no reasons
-        for reason in release["gate"].get("reasons", []) if release["gate"].get("passed") is False else []:
+        for reason in _reasons(release):
             table.add_row("", f"[dim]{reason}[/]")
     return table
+
+
+def _reasons(release: dict[str, Any]) -> list[str]:
+    """Why it was refused: by the gate, or later by the judge or a person, when the gate's figures are no reasons."""
+    if release["gate"].get("passed") is False:
+        return list(release["gate"].get("reasons", []))
+    return [release["status_reason"][:200]] if release.get("status_reason") else []
 
 
 def _figure(value: Any) -> str:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-import typer
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
@@ -26,11 +25,11 @@ DEFAULT_STATE = Path(".understudy")
 _CHOSEN = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL", "AWS_CONFIG_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE")
 
 
-class Problem(typer.Exit):
+class Problem(Exception):
     """What went wrong, what was expected, what to do; printed by main, exit code 1."""
 
     def __init__(self, sentence: str) -> None:
-        super().__init__(1)
+        super().__init__(sentence)
         self.sentence = sentence
 
 

@@ -89,7 +89,7 @@ def record(release_id: str = "r-1", **changes: Any) -> ReleaseRecord:
         "tower_id": "t",
         "ranker_id": "k",
         **{f"{name}_s3": f"s3://b/{name}" for name in ("two_tower_model", "ranker_model", "vectors", "prepared")},
-        **{f"{name}_s3": f"s3://b/{name}" for name in ("evaluation", "model_card")},
+        **{f"{name}_s3": f"s3://b/{name}" for name in ("evaluation", "model_card", "baseline")},
         "feature_set": "1",
         "ranker_columns": [("user_age", "number", None), ("item_topic", "category", "")],
         "crosses": [{"name": "topic_affinity", "user": "topic_shares_30d", "item": "topic", "default": 0}],
