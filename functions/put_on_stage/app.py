@@ -12,6 +12,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from understudy.adapters.aws import DynamoReleases, DynamoTraffic, client
+from understudy.adapters.gauges import tell_shares
 from understudy.adapters.staging import put_on_stage
 from understudy.contracts.rollout import PutOnStageEvent
 from understudy.ports import ReleaseStore, TrafficStore
@@ -30,6 +31,7 @@ def world() -> tuple[TrafficStore, ReleaseStore]:
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     asked = PutOnStageEvent.model_validate(event)
     written = put_on_stage(*world(), asked)
+    tell_shares(written)
     logger.info(
         "on stage",
         release_id=asked.release_id,

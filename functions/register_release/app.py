@@ -14,6 +14,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from understudy.adapters.aws import DynamoLeases, DynamoReleases, client
+from understudy.adapters.gauges import tell_night
 from understudy.adapters.registration import enter_registry, read_outputs, runs_of
 from understudy.adapters.registry import approve
 from understudy.adapters.work import write_json
@@ -62,6 +63,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         record = w.releases.register(
             record_of(asked, outputs, runs=runs_of(w.sagemaker, asked), packages=packages, created_at=now)
         )
+        tell_night(record)
     write_json(
         w.s3, f"s3://{w.settings.artifact_bucket}/releases/{record.release_id}/manifest.json", record.immutable()
     )

@@ -12,6 +12,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from understudy.adapters.aws import DynamoTraffic, client
+from understudy.adapters.gauges import tell_shares
 from understudy.adapters.staging import retire_previous
 from understudy.contracts.rollout import RetirePreviousEvent
 from understudy.ports import TrafficStore
@@ -29,5 +30,6 @@ def world() -> TrafficStore:
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     asked = RetirePreviousEvent.model_validate(event)
     written = retire_previous(world(), asked)
+    tell_shares(written)
     logger.info("previous retired", rollout_id=asked.rollout_id, version=written.version, reason=written.reason)
     return written.model_dump(mode="json")

@@ -13,6 +13,7 @@ from aws_lambda_powertools import Logger
 
 from understudy.adapters.aws import DynamoTraffic, client
 from understudy.adapters.descent import take_down
+from understudy.adapters.gauges import tell_shares
 from understudy.contracts.rollback import TakeDownEvent
 from understudy.ports import TrafficStore
 from understudy.settings import TakeDownSettings
@@ -29,6 +30,7 @@ def world() -> TrafficStore:
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     asked = TakeDownEvent.model_validate(event)
     move, traffic = take_down(world(), asked)
+    tell_shares(traffic)
     taken_down = traffic is not None and traffic.change_id == asked.change_id
     logger.info(
         "taken down" if taken_down else "was not on stage",

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from understudy.adapters.aws import client
 from understudy.adapters.aws_coverage import DynamoShown, sketches_of
 from understudy.adapters.aws_outcomes import DeadLetters, DynamoOutcomes
+from understudy.adapters.gauges import tell_outcomes
 from understudy.contracts.outcomes import FeedbackLine, ObjectCreated, ServedLine
 from understudy.contracts.serving import as_invalid_input
 from understudy.domain.coverage import EMPTY
@@ -48,6 +49,7 @@ class AggregateWorld:
         for facts, duplicates in packs(self._facts(body, f"s3://{bucket}/{key}", reader, now, made)):
             sketches_of(facts, sketches)
             again = self.outcomes.add(facts, now)
+            tell_outcomes(self.settings.metrics_namespace, (fact for fact in facts if fact not in again))
             made["counted"] += len(facts) - len(again)
             made["duplicates"] += duplicates + len(again)
         self.shown.put(sketches, name, now)

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from understudy.contracts.serving import EventType, Id
-from understudy.contracts.traffic import ReleaseId
+from understudy.contracts.traffic import Arm, ReleaseId
 
 RequestId = Annotated[str, StringConstraints(pattern=r"^[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
 Bucket = Annotated[int, Field(ge=0, le=9999)]
@@ -20,6 +20,7 @@ class _Line(BaseModel):
     assigned_release_id: ReleaseId
     bucket: Bucket
     traffic_version: Annotated[int, Field(ge=1)]
+    arm: Arm | None = None  # what a line that came before it does not say is not guessed
 
 
 class ServedLine(_Line):

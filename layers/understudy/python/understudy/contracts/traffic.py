@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 Slot = Literal["blue", "green"]
+Arm = Literal["champion", "candidate", "holdback"]
 ReleaseId = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,24}$")]
 BasisPoints = Annotated[int, Field(ge=0, le=10_000)]
 ALL_BP = 10_000

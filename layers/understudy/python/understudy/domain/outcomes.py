@@ -59,6 +59,7 @@ class Fact:
     row: Row
     adds: Mapping[str, float]
     shown: tuple[str, ...] = ()  # items, for the release's coverage
+    arm: str = ""
 
 
 class TooOld(Exception):
@@ -120,7 +121,7 @@ def feedback_fact(line: FeedbackLine, now: datetime, window: timedelta) -> Fact:
     """
     late = "late_" if line.known_at - _requested_at(line.request_id) > window else ""
     marker = (f"seen#{line.request_id}", f"{late}{line.event_type}#{line.item_id}")
-    return Fact(marker, _row(line, now), {late + PLURAL[line.event_type]: 1})
+    return Fact(marker, _row(line, now), {late + PLURAL[line.event_type]: 1}, arm=line.arm or "")
 
 
 def latency_edge(latency_ms: float | None) -> str:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Literal
 
-from understudy.contracts.traffic import ALL_BP, Standing, Traffic
-
-Arm = Literal["champion", "candidate", "holdback"]
+from understudy.contracts.traffic import ALL_BP, Arm, Standing, Traffic
 
 
 @dataclass(frozen=True, slots=True)
