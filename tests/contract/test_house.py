@@ -24,6 +24,7 @@ GLOBAL_VARIABLES = set(TEMPLATE["Globals"]["Function"]["Environment"]["Variables
 WITHOUT_RESOURCE_TYPE = {
     "ecr:GetAuthorizationToken",
     "cloudwatch:PutMetricData",
+    "cloudwatch:DescribeAlarms",  # by name it has one; a list by prefix is refused unless everything is allowed
     "application-autoscaling:DescribeScalableTargets",
     "application-autoscaling:DescribeScalingPolicies",
     "sagemaker:ListModelPackages",

@@ -11,7 +11,8 @@ UnderstudyError
 │   ├── FencedOff           traffic was written under a higher fence than the one brought: a rollback came first
 │   ├── StageLost           this rollout's place on stage belongs to another change by now
 │   ├── ReleaseExists       the release id is taken by other contents
-│   └── ReleaseMoved        another writer moved the release's status first
+│   ├── ReleaseMoved        another writer moved the release's status first
+│   └── EpisodeMoved        another writer opened or changed the episode of drift first
 ├── StatusNotAllowed        no release goes from this status to that one
 ├── SlotChanged             an endpoint came to rest elsewhere than it was asked to
 ├── BadEvidence             the judge was given counts or a policy that cannot be
@@ -95,6 +96,12 @@ class ReleaseMoved(WriteRefused):
             f"release {release_id} left version {expected_version} or was written under a higher fence; it is {status}"
         )
         self.release_id, self.expected_version, self.status = release_id, expected_version, status
+
+
+class EpisodeMoved(WriteRefused):
+    def __init__(self, episode_id: str, there: str) -> None:
+        super().__init__(f"episode {episode_id} is not written: {there} stands there")
+        self.episode_id, self.there = episode_id, there
 
 
 class StatusNotAllowed(UnderstudyError):

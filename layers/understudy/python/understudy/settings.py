@@ -266,3 +266,53 @@ class StartRollbackSettings(Settings):
     roll_back_machine_arn: str
     notify_function: str
     max_age_s: int = 86_400  # for so long after the first was asked for, a rollback that failed is started again
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanScoringSettings(Settings):
+    """functions/plan_scoring; PlanScoringFunction in template.yaml. What shapes a list is as in RecommendSettings."""
+
+    traffic_table: str
+    releases_table: str
+    state_table: str
+    artifact_bucket: str
+    list_length: int  # places of every user's list
+    candidates: int = 200
+    max_per_author: int = 2
+    max_per_topic_share: float = 0.5
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReactToAlarmSettings(Settings):
+    """functions/react_to_alarm; ReactToAlarmFunction in template.yaml."""
+
+    stack: str  # its alarms are those whose names begin with it
+    traffic_table: str
+    lease_table: str
+    state_table: str
+    reactions_table: str
+    nightly_machine_arn: str
+    roll_back_machine_arn: str
+    notify_function: str
+    cool_down_seconds: int  # at most one retrain by drift in so long
+    drift_window_days: str  # JSON object: kind of drift -> days of events the retrain is made from
+    settle_s: int = 900  # an alarm older than the release in its slot goes out in so long, or is that release's
+    max_in_a_row: int = 3  # retrains that did not end a drift, before people are asked
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SweepAlarmsSettings(Settings):
+    """functions/sweep_alarms; SweepAlarmsFunction in template.yaml. All as in ReactToAlarmSettings."""
+
+    stack: str
+    traffic_table: str
+    lease_table: str
+    state_table: str
+    reactions_table: str
+    nightly_machine_arn: str
+    roll_back_machine_arn: str
+    notify_function: str
+    cool_down_seconds: int
+    drift_window_days: str
+    settle_s: int = 900
+    max_in_a_row: int = 3

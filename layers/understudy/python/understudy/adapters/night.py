@@ -33,14 +33,15 @@ def hold(leases: LeaseStore, states: Any, name: str, *, owner: str, ttl_s: int, 
         return leases.acquire(name, owner, ttl_s, now)
     except LeaseHeld:
         held = leases.holder(name)
-        if held is not None and _is_running(states, held.owner):
+        if held is not None and is_running(states, held.owner):
             raise
         if held is not None:
             leases.release(held)
         return leases.acquire(name, owner, ttl_s, now)
 
 
-def _is_running(states: Any, execution_arn: str) -> bool:
+def is_running(states: Any, execution_arn: str) -> bool:
+    """Whether an execution runs; False too for one that never was."""
     try:
         return states.describe_execution(executionArn=execution_arn)["status"] == "RUNNING"
     except ClientError as error:

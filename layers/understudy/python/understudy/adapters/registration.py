@@ -39,6 +39,8 @@ def enter_registry(
         "code_sha": plan.code_sha,
         "as_of": plan.as_of.isoformat(),
         "index": f"items-{plan.release_id}",
+        "reason": plan.reason,
+        **({"episode": plan.episode, "alarms": " ".join(plan.alarms)} if plan.episode else {}),
     }
     groups = {"two_tower": settings.two_tower_package_group, "ranker": settings.ranker_package_group}
     models = {"two_tower": event.two_tower.model, "ranker": event.ranker.model}

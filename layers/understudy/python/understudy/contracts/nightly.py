@@ -23,6 +23,8 @@ class NightRequest(_Contract):
     window_days: Annotated[int, Field(ge=3, le=365)] | None = None
     two_tower: Parameters = {}
     ranker: Parameters = {}
+    episode: Annotated[str, Field(max_length=30)] | None = None  # the drift it answers, and its alarms
+    alarms: Annotated[list[str], Field(max_length=50)] = []
 
 
 class PlanNightEvent(_Contract):
@@ -62,6 +64,8 @@ class NightPlan(_Contract):
     two_tower_hyperparameters: dict[str, str]
     ranker_hyperparameters: dict[str, str]
     champion: ChampionPointers | None = None
+    episode: str | None = None
+    alarms: list[str] = []
 
 
 class Work(_Contract):

@@ -95,6 +95,8 @@ def plan_night(
         two_tower_hyperparameters=script_mode("two_tower/train.py", two_tower, code),
         ranker_hyperparameters=script_mode("ranker/train.py", ranker, code),
         champion=champion,
+        episode=request.episode,
+        alarms=request.alarms,
     )
 
 

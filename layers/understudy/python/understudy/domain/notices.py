@@ -14,6 +14,7 @@ _WORDS = {
     "verdict": "{release}: {action}",
     "ended": "{release}: {outcome}",
     "stuck": "{release}: {outcome}",
+    "alarm": "{alarm}: {reason}",
 }
 
 

@@ -97,6 +97,8 @@ def _lineage(event: RegisterEvent, outputs: Outputs, runs: Sequence[JobRun]) -> 
     plan = event.plan
     return {
         "reason": plan.reason,
+        "episode": plan.episode,
+        "alarms": plan.alarms,
         "execution_arn": plan.execution_arn,
         "night_fence": plan.fence,
         "as_of": plan.as_of.isoformat(),
