@@ -14,7 +14,7 @@ from aws_lambda_powertools import Logger
 
 from understudy.adapters.aws import DynamoReleases, client
 from understudy.adapters.registry import approvals, release_of_package
-from understudy.adapters.stage import start_once
+from understudy.adapters.stage import start_once, take_back
 from understudy.contracts.rollout import PackageApproved
 from understudy.domain.rollout import WAITING, decide_start
 from understudy.settings import StartRolloutSettings
@@ -46,6 +46,8 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         if record.status != WAITING:
             w.releases.move_status(record, WAITING, record.fence)
         why_not = start_once(w.states, w.settings.roll_out_machine_arn, record.release_id)
+    elif record is not None:
+        take_back(w.sagemaker, record)
     release_id = record.release_id if record else ""
     action, reason = ("start", "approved") if why_not is None else ("leave", why_not)
     logger.info("release approved", package=package_arn, release_id=release_id, action=action, reason=reason)

@@ -19,6 +19,11 @@ class Registry:
     def __init__(self, two_tower: str = "Approved", ranker: str = "Approved") -> None:
         self.approvals = {"understudy-two-tower": two_tower, "understudy-ranker": ranker}
         self.release_id = release().release_id
+        self.why: set[str] = set()
+
+    def update_model_package(self, ModelPackageArn: str, ModelApprovalStatus: str, ApprovalDescription: str) -> None:
+        self.approvals[ModelPackageArn.split("/")[1]] = ModelApprovalStatus
+        self.why.add(ApprovalDescription)
 
     def describe_model_package(self, ModelPackageName: str) -> dict:
         group = ModelPackageName.split("/")[1]
@@ -91,6 +96,27 @@ def test_an_event_that_comes_again_after_everything_changes_nothing(door, status
     assert (answer["action"], answer["reason"]) == ("leave", f"its status is {status}")
     assert door.parts.states.started == []
     assert door.parts.releases.get(release().release_id).status == status
+
+
+@pytest.mark.parametrize("late", ["understudy-two-tower", "both"])
+def test_an_approval_after_the_release_lapsed_starts_nothing_and_the_registry_says_why(door, late):
+    lapsed = release(status="rejected", status_reason="nobody approved both its packages within 7 days")
+    door.parts.releases._records[lapsed.release_id] = lapsed
+    if late != "both":
+        door.parts.sagemaker.approvals["understudy-ranker"] = "Rejected"
+    answers = [door.handler(golden("start_rollout/approved"), CONTEXT) for _ in range(2)]
+    assert {answer["action"] for answer in answers} == {"leave"}
+    assert late != "both" or "nobody approved both its packages within 7 days" in answers[0]["reason"]
+    assert door.parts.states.started == []
+    assert set(door.parts.sagemaker.approvals.values()) == {"Rejected"}
+    assert door.parts.sagemaker.why == {"approved too late: nobody approved both its packages within 7 days"}
+
+
+@pytest.mark.parametrize("status", ["champion", "retired"])
+def test_packages_of_a_release_that_served_keep_their_word(door, status):
+    door.parts.releases._records[release().release_id] = release(status=status)
+    door.handler(golden("start_rollout/approved"), CONTEXT)
+    assert set(door.parts.sagemaker.approvals.values()) == {"Approved"}
 
 
 def test_half_an_approval_starts_nothing(door):

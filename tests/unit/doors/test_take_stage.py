@@ -121,6 +121,36 @@ def test_the_newest_that_waits_wins_and_the_older_one_is_superseded(door):
     assert won["action"] == "first"
 
 
+@pytest.fixture
+def newer_serves(door):
+    """r-9 was promoted while an older release waited for the stage, or for its approval."""
+    older = release(status="approved")
+    newer = release("r-9", status="champion", created_at=older.created_at + timedelta(days=1))
+    door.parts.releases = MemoryReleases(older, newer)
+    door.parts.traffic = MemoryTraffic(traffic(champion=Standing(release="r-9", slot="green")))
+    return older
+
+
+def test_a_release_that_is_older_than_the_champion_does_not_replace_it(door, newer_serves):
+    plan = door.handler(EVENT, CONTEXT)
+    assert (plan["action"], plan["reason"]) == ("leave", "superseded by r-9, which is newer")
+    left = door.parts.releases.get(newer_serves.release_id)
+    assert (left.status, left.status_reason) == ("retired", "superseded by r-9, which is newer")
+
+
+def test_an_operator_may_bring_an_older_release_back(door, newer_serves):
+    plan = door.handler({**EVENT, "by_hand": True}, CONTEXT)
+    assert (plan["action"], plan["slot"]) == ("roll_out", "blue")
+
+
+def test_a_release_that_was_rejected_while_it_waited_stays_rejected(door, newer_serves):
+    rejected = newer_serves.model_copy(update={"status": "rejected"})
+    door.parts.releases._records[rejected.release_id] = rejected
+    plan = door.handler(EVENT, CONTEXT)
+    assert (plan["action"], plan["reason"]) == ("leave", "it was rejected")
+    assert door.parts.releases.get(rejected.release_id).status == "rejected"
+
+
 @pytest.mark.parametrize("status", ["registered", "pending", "rejected", "retired"])
 def test_a_newer_release_that_nobody_approved_supersedes_nothing(door, status):
     older = release(status="approved")

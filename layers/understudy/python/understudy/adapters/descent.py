@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 from understudy.adapters.night import hold
-from understudy.adapters.registry import decide
+from understudy.adapters.registry import decide, packages_of
 from understudy.adapters.stage import mark
 from understudy.contracts.rollback import CloseRolloutEvent, SeizedStage, SeizeStageEvent, TakeDownEvent
 from understudy.contracts.traffic import Traffic
@@ -105,5 +105,4 @@ def close(
         mark(releases, record, status, asked.fence, asked.reason)
     if rollback.names(traffic, asked.release_id):
         return record.status, []
-    packages = [arn for arn in (record.two_tower_package_arn, record.ranker_package_arn) if arn]
-    return status or record.status, [arn for arn in packages if decide(sagemaker, arn, "Rejected", asked.reason)]
+    return status or record.status, [arn for arn in packages_of(record) if decide(sagemaker, arn, "Rejected", asked.reason)]

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from botocore.exceptions import ClientError
 
 from understudy.contracts.release import ReleaseRecord
+from understudy.domain.approvals import PackageWord
 
 RELEASE_KEY, KIND_KEY = "release_id", "kind"
 Decision = Literal["Approved", "Rejected"]
@@ -75,12 +76,20 @@ def release_of_package(sagemaker: Any, package_arn: str) -> str:
     return described.get("CustomerMetadataProperties", {}).get(RELEASE_KEY, "")
 
 
+def packages_of(record: ReleaseRecord) -> list[str]:
+    """ARNs of a release's packages, two-tower first; none when it did not pass the gate."""
+    return [arn for arn in (record.two_tower_package_arn, record.ranker_package_arn) if arn]
+
+
+def words_of(sagemaker: Any, record: ReleaseRecord) -> list[PackageWord]:
+    """What the registry says of a release's packages, two-tower first."""
+    described = [sagemaker.describe_model_package(ModelPackageName=arn) for arn in packages_of(record)]
+    return [PackageWord(one["ModelApprovalStatus"], one.get("ApprovalDescription", "")) for one in described]
+
+
 def approvals(sagemaker: Any, record: ReleaseRecord | None) -> list[str]:
     """Approval status of both packages of a release, two-tower first."""
-    if record is None:
-        return []
-    packages = [record.two_tower_package_arn, record.ranker_package_arn]
-    return [sagemaker.describe_model_package(ModelPackageName=arn)["ModelApprovalStatus"] for arn in packages if arn]
+    return [] if record is None else [word.status for word in words_of(sagemaker, record)]
 
 
 def digest_of(sagemaker: Any, package_arn: str) -> str:

@@ -24,11 +24,14 @@ def start(states: Any, machine_arn: str, name: str, asked: RollBackInput) -> boo
 
 
 def page(functions: Any, notify_function: str, asked: RollBackInput, outcome: str) -> None:
-    """Tell people, by the door that knows how; off this call's way."""
-    event = {
-        "kind": "stuck",
-        "release_id": asked.release_id,
-        "rollout_id": asked.rollout_id,
-        "facts": {"outcome": outcome, "reason": asked.reason, "attempt": asked.attempt},
-    }
+    """Tell people that a rollback is stuck."""
+    facts = {"outcome": outcome, "reason": asked.reason, "attempt": asked.attempt}
+    tell(functions, notify_function, "stuck", asked.release_id, asked.rollout_id, facts)
+
+
+def tell(
+    functions: Any, notify_function: str, kind: str, release_id: str, rollout_id: str, facts: dict[str, Any]
+) -> None:
+    """Tell people, by the door that knows how (docs/seams.md, Notifications); off this call's way."""
+    event = {"kind": kind, "release_id": release_id, "rollout_id": rollout_id, "facts": facts}
     functions.invoke(FunctionName=notify_function, InvocationType="Event", Payload=json.dumps(event).encode())

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from understudy.adapters.aws import DynamoLeases, DynamoReleases, DynamoTraffic, client
+from understudy.adapters.registry import decide, packages_of
 from understudy.contracts.release import ReleaseRecord, Status
 from understudy.contracts.rollout import RolloutPlan, Stage
 from understudy.contracts.traffic import Traffic
@@ -101,6 +102,12 @@ def mark(releases: ReleaseStore, record: ReleaseRecord, status: Status, fence: i
     """Write a release's status unless it stands there; nights write under a fence of their own, so the higher one is brought."""
     if record.status != status:
         releases.move_status(record, status, max(fence, record.fence), reason=reason)
+
+
+def take_back(sagemaker: Any, record: ReleaseRecord) -> None:
+    """An approval that came too late leaves no package `Approved` of a release that will never serve: the registry says why."""
+    for package in packages_of(record) if record.status == "rejected" else ():
+        decide(sagemaker, package, "Rejected", f"approved too late: {record.status_reason or 'it was rejected'}")
 
 
 def start_once(states: Any, machine_arn: str, release_id: str) -> str | None:

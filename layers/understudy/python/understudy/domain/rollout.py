@@ -25,7 +25,7 @@ def decide_start(record: ReleaseRecord | None, approvals: list[str]) -> str | No
     if approvals != ["Approved", "Approved"]:
         return f"its packages are {' and '.join(approvals)}"
     if record.status not in ("registered", "pending", WAITING):
-        return f"its status is {record.status}"
+        return f"its status is {record.status}" + (f": {record.status_reason}" if record.status_reason else "")
     return None
 
 
