@@ -121,6 +121,18 @@ class StartRolloutSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SettleApprovalsSettings(Settings):
+    """functions/settle_approvals; SettleApprovalsFunction in template.yaml."""
+
+    traffic_table: str
+    releases_table: str
+    opensearch_url: str
+    roll_out_machine_arn: str
+    notify_function: str
+    approval_days: int = 7  # after which a release that nobody approved lapses
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TakeStageSettings(Settings):
     """functions/take_stage; TakeStageFunction in template.yaml."""
 
