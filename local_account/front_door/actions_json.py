@@ -84,6 +84,8 @@ TABLES: dict[str, dict[str, str]] = {
     "monitoring": {
         "alarm:{AlarmName}": "PutMetricAlarm SetAlarmState DescribeAlarmHistory PutCompositeAlarm",
         "alarm:{AlarmNames[]}": "DeleteAlarms EnableAlarmActions DisableAlarmActions",
+        "arn:aws:cloudwatch::123456789012:dashboard/{DashboardName}": "PutDashboard GetDashboard",
+        "arn:aws:cloudwatch::123456789012:dashboard/{DashboardNames[]}": "DeleteDashboards",
         "*": (
             "PutMetricData GetMetricData GetMetricStatistics ListMetrics DescribeAlarms DescribeAlarmsForMetric "
             "GetMetricWidgetImage ListDashboards"

@@ -22,6 +22,7 @@ ROOMS = {
     "events": "event_bridge",
     "scheduler": "event_bridge",
     "states": "step_functions",
+    "monitoring": "cloudwatch",
     "execute-api": "http_api",
     "apigateway": "http_api",
     "cloudformation": "deploy",
