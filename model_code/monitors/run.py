@@ -45,6 +45,9 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--namespace", default=NAMESPACE)
     made.add_argument(
+        "--resolution", type=int, choices=(1, 60), default=60, help="storage resolution of the metrics, in seconds"
+    )
+    made.add_argument(
         "--labels", choices=("fresh", "complete"), default="fresh", help="whether more labels are to come"
     )
     made.add_argument("--max-requests", type=int, default=MAX_REQUESTS)
@@ -78,7 +81,7 @@ def write_outputs(
     output.mkdir(parents=True, exist_ok=True)
     write_json(output / STATISTICS, plain(findings.statistics))
     write_json(output / VIOLATIONS, findings.document())
-    data = metric_data(findings.all_metrics(), arguments.endpoint, arguments.schedule)
+    data = metric_data(findings.all_metrics(), arguments.endpoint, arguments.schedule, arguments.resolution)
     write_json(output / METRICS, {"namespace": arguments.namespace, "metric_data": data})
     page = render_report(
         findings,

@@ -106,6 +106,21 @@ class RegisterReleaseSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PlanMonitorSettings(Settings):
+    """functions/plan_monitor; PlanMonitorFunction in template.yaml."""
+
+    stack: str  # the metrics' MonitoringSchedule is <stack>-<kind>
+    traffic_table: str
+    releases_table: str
+    lake_bucket: str
+    artifact_bucket: str
+    ranker_endpoint: str
+    monitor_period_seconds: int
+    settle_s: int = 180  # until a period's last objects are there: Firehose holds records for 60 s, an endpoint its captures
+    label_days: int = 3  # until labels are complete
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ReleaseLeaseSettings(Settings):
     """functions/release_lease; ReleaseLeaseFunction in template.yaml."""
 
