@@ -71,12 +71,13 @@ def view(site: Site, tally: Tally) -> RenderableType:
 
 def releases_view(tally: Tally, arms: dict[str, str]) -> Table:
     table = Table()
-    for title in ("release", "arm", "answers", "users", "CTR", "95 % interval"):
+    for title in ("release", "arm", "answers", "users", "CTR", "95 % interval", "true NDCG"):
         table.add_column(title, justify="left" if title in ("release", "arm") else "right")
     for release_id, release in list(tally.releases.items()):
         rate = release.rate()
         shown = (f"{rate.value:.4f}", f"{rate.low:.4f} – {rate.high:.4f}") if rate.impressions else ("", "")
-        table.add_row(release_id, arms.get(release_id, ""), str(release.answers), str(rate.users), *shown)
+        worth = "" if math.isnan(release.ndcg()) else f"{release.ndcg():.3f}"
+        table.add_row(release_id, arms.get(release_id, ""), str(release.answers), str(rate.users), *shown, worth)
     return table
 
 

@@ -34,6 +34,14 @@ class ReleaseTally:
     answers: int = 0
     degraded: int = 0
     by_user: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
+    ndcgs: list[tuple[float, float]] = field(
+        default_factory=list
+    )  # of each list by the true taste, with its monotonic time
+
+    def ndcg(self, since: float = -math.inf, until: float = math.inf) -> float:
+        """Mean of the lists looked at in [since, until), monotonic seconds; NaN without one."""
+        worths = [worth for at, worth in list(self.ndcgs) if since <= at < until]
+        return sum(worths) / len(worths) if worths else math.nan
 
     def saw(self, user_id: str, impressions: int, clicks: int) -> None:
         row = self.by_user[user_id]
@@ -130,6 +138,7 @@ class Tally:
                     "ctr": _finite(rate.value),
                     "ctr_low": round(rate.low, 5),
                     "ctr_high": round(rate.high, 5),
+                    "true_ndcg": _finite(self.releases[name].ndcg()),
                 }
                 for name, rate in rates.items()
             },

@@ -29,6 +29,9 @@ class Tastes(Protocol):
     def likings(self, user_id: str, item_ids: Sequence[str]) -> np.ndarray:
         """P(click | looked at) of each item, in [0, 1], shape (N,)."""
 
+    def best(self, user_id: str, k: int) -> np.ndarray:
+        """The largest likings among all there is to show, largest first, shape (k,) or shorter: the ideal list."""
+
 
 class WorldTastes:
     """A simulated world's people at one moment of it; its own click model, position bias apart.
@@ -55,6 +58,7 @@ class WorldTastes:
         self._cold_share = cold_share
         self._users = {user: index for index, user in enumerate(world.user_ids)}
         self._items = {item: index for index, item in enumerate(world.item_ids)}
+        self._live_I = np.flatnonzero(world.live_from_I <= self._days)
 
     def visitor(self, rng: Random) -> str:
         place = bisect_right(self._cumulative, rng.random() * self._cumulative[-1])
@@ -66,6 +70,10 @@ class WorldTastes:
         places_N = np.array([self._items.get(item, -1) for item in item_ids], dtype=np.int64)
         user_N = np.full(len(places_N), self._users[user_id.removeprefix(COLD_PREFIX)])
         return np.where(places_N >= 0, self._world.attraction(user_N, places_N, self._days), 0.0)
+
+    def best(self, user_id: str, k: int) -> np.ndarray:
+        user_I = np.full(len(self._live_I), self._users[user_id.removeprefix(COLD_PREFIX)])
+        return np.sort(self._world.attraction(user_I, self._live_I, self._days))[::-1][:k]
 
 
 class FutureTastes:
@@ -91,6 +99,9 @@ class FutureTastes:
         future = self._futures[user_id.removeprefix(COLD_PREFIX)]
         return np.array([float(item in future) for item in item_ids])
 
+    def best(self, user_id: str, k: int) -> np.ndarray:
+        return np.ones(min(k, len(self._futures[user_id.removeprefix(COLD_PREFIX)])))
+
 
 class ChangingTastes:
     """Tastes that become others while visits go on: who comes and what is liked is asked of `now`."""
@@ -103,6 +114,19 @@ class ChangingTastes:
 
     def likings(self, user_id: str, item_ids: Sequence[str]) -> np.ndarray:
         return self.now.likings(user_id, item_ids)
+
+    def best(self, user_id: str, k: int) -> np.ndarray:
+        return self.now.best(user_id, k)
+
+
+def true_ndcg(likings_N: np.ndarray, best_K: np.ndarray) -> float:
+    """NDCG of a list, gains being the true likings and the ideal the best there is to show; in [0, 1].
+
+    Järvelin and Kekäläinen, Cumulated gain-based evaluation of IR techniques, TOIS 20(4), 2002, eq. 2 with log2(1 + place).
+    """
+    discount_N = 1 / np.log2(np.arange(2, max(len(likings_N), len(best_K)) + 2))
+    ideal = float((best_K * discount_N[: len(best_K)]).sum())
+    return float((likings_N * discount_N[: len(likings_N)]).sum()) / ideal if ideal else 0.0
 
 
 def look(likings_N: np.ndarray, rng: Random) -> list[list[str]]:

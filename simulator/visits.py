@@ -13,7 +13,7 @@ import orjson
 
 from simulator.http_client import NoAnswer, SignedApi
 from simulator.tally import Tally
-from simulator.tastes import COLD_PREFIX, Tastes, look
+from simulator.tastes import COLD_PREFIX, Tastes, look, true_ndcg
 
 if TYPE_CHECKING:
     from simulator.traffic import Options
@@ -48,9 +48,12 @@ class Visits:
         self._write(line)
 
     async def _look(self, number: int, user_id: str, answer: dict[str, Any], items: list[str]) -> None:
-        acts = look(self._tastes.likings(user_id, items), self._rng)
+        likings_N = self._tastes.likings(user_id, items)
+        acts = look(likings_N, self._rng)
         clicks = sum("click" in kinds for kinds in acts)
-        self._tally.releases[answer["release_id"]].saw(user_id, len(items), clicks)
+        seen = self._tally.releases[answer["release_id"]]
+        seen.saw(user_id, len(items), clicks)
+        seen.ndcgs.append((time.monotonic(), true_ndcg(likings_N, self._tastes.best(user_id, len(items)))))
         now = datetime.now(UTC).isoformat()
         events = [
             {"event_id": f"{place}{kind[0]}", "type": kind, "item_id": item, "position": place, "event_time": now}

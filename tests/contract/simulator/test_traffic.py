@@ -31,6 +31,9 @@ class Fans:
     def likings(self, user_id: str, item_ids: Any) -> np.ndarray:
         return np.ones(len(item_ids))
 
+    def best(self, user_id: str, k: int) -> np.ndarray:
+        return np.ones(k)
+
 
 class Api(BaseHTTPRequestHandler):
     """POST /recommend and /events in the form of docs/seams.md; `sick` says what goes wrong with every third recommendation."""

@@ -13,7 +13,7 @@ from item_index.documents import Items
 from simulator.files import write_world
 from simulator.stream import HOURS, daily_events
 from simulator.tally import ReleaseTally, Tally
-from simulator.tastes import COLD_PREFIX, FutureTastes, WorldTastes, look
+from simulator.tastes import COLD_PREFIX, FutureTastes, WorldTastes, look, true_ndcg
 from simulator.traffic import Options, load_at
 from simulator.world import World, WorldSpec, examination
 from support.releases import release
@@ -72,6 +72,25 @@ def test_guests_have_the_taste_of_somebody_and_a_name_nobody_has_heard():
     twin = guests[0].removeprefix(COLD_PREFIX)
     items = WORLD.item_ids[:5]
     assert np.array_equal(tastes.likings(guests[0], items), tastes.likings(twin, items))
+
+
+def test_the_best_list_there_is_has_an_ndcg_of_one_and_any_other_has_less():
+    for tastes in (WorldTastes(WORLD, SPEC.end), FutureTastes({"u000001": {"i000002", "i000007"}})):
+        items = WORLD.item_ids
+        order = np.argsort(-tastes.likings("u000001", items), kind="stable")
+        live = [items[place] for place in order if WORLD.live_from_I[place] <= SPEC.days][:10]
+        best = tastes.best("u000001", 10)
+        assert true_ndcg(tastes.likings("u000001", live), best) == pytest.approx(1.0)
+        assert true_ndcg(tastes.likings("u000001", live[::-1]), best) < 1.0
+        assert true_ndcg(np.zeros(10), best) == 0.0
+    assert true_ndcg(np.array([0.0, 1.0]), np.ones(1)) == pytest.approx(1 / math.log2(3))
+
+
+def test_a_release_is_known_by_the_lists_of_a_time():
+    tally = ReleaseTally(ndcgs=[(1.0, 0.5), (2.0, 0.7), (3.0, 0.1)])
+    assert tally.ndcg(until=3.0) == pytest.approx(0.6)
+    assert tally.ndcg(since=3.0) == pytest.approx(0.1)
+    assert math.isnan(tally.ndcg(since=4.0))
 
 
 def test_real_people_click_what_they_went_on_to_choose_and_nothing_else():
