@@ -8,11 +8,11 @@ import typer
 
 from cli.options import STACK, STATE, Stack, State, console
 from cli.rollout_runs import not_blank, operator, release_of, running
-from cli.rollout_start import APPROVED, WATCH, rejection
+from cli.rollout_start import APPROVED, WATCH, move, rejection
 from cli.site import Problem, Site, connect
 from cli.stage import read_traffic
 from understudy.adapters.aws import DynamoReleases, DynamoTraffic
-from understudy.adapters.registry import Decision, approvals, decide
+from understudy.adapters.registry import approvals, decide, packages_of
 from understudy.contracts.release import ReleaseRecord
 from understudy.domain.rollback import names
 
@@ -35,12 +35,16 @@ def approve(release_id: Release, reason: Why = None, stack: Stack = STACK, state
     if approvals(site.client("sagemaker"), record) == APPROVED and record.status == "approved":
         console.print(f"{release_id} is approved already; {_whats_next(site, record)}")
         return
-    _decide(site, record, "Approved", reason or f"approved by {operator()}")
+    packages = packages_of(record)
+    if len(packages) != 2:
+        raise Problem(f"{release_id} has {len(packages)} packages in the registry; expected its two")
+    for package in packages:
+        decide(site.client("sagemaker"), package, "Approved", reason or f"approved by {operator()}")
     console.print(f"both packages of [bold]{release_id}[/] are approved; {_whats_next(site, record)}")
 
 
 def reject(release_id: Release, reason: Why = None, stack: Stack = STACK, state: State = STATE) -> None:
-    """Reject a release that waits, for good: both packages, its word in the table, and its index goes.
+    """Reject a release that waits, for good: its status, both packages, and within the hour its index.
 
     One that is on stage, or on its way, leaves by understudy rollout abort or understudy rollback.
     """
@@ -51,8 +55,11 @@ def reject(release_id: Release, reason: Why = None, stack: Stack = STACK, state:
         return
     if why := _not_rejectable(site, record):
         raise Problem(f"{release_id} cannot be rejected: {why}")
-    _decide(site, record, "Rejected", reason or f"rejected by {operator()}")
-    console.print(f"both packages of [bold]{release_id}[/] are rejected; its status follows, and its index is deleted")
+    reason = reason or f"rejected by {operator()}"
+    move(site, record, "rejected", reason)  # first: an approval at the same moment finds it
+    for package in packages_of(record):
+        decide(site.client("sagemaker"), package, "Rejected", reason)
+    console.print(f"[bold]{release_id}[/] is rejected, and both its packages; its index is deleted within the hour")
 
 
 def _record(site: Site, release_id: str) -> ReleaseRecord:
@@ -86,14 +93,6 @@ def _not_rejectable(site: Site, record: ReleaseRecord) -> str | None:
     if mine := [run["name"] for run in running(site) if release_of(run) == record.release_id]:
         return f"its rollout {mine[0]} runs; understudy rollout abort --rollout {mine[0]} --reason … stops it"
     return None
-
-
-def _decide(site: Site, record: ReleaseRecord, decision: Decision, why: str) -> None:
-    packages = [package for package in (record.two_tower_package_arn, record.ranker_package_arn) if package]
-    if len(packages) != 2:
-        raise Problem(f"{record.release_id} has {len(packages)} packages in the registry; expected its two")
-    for package in packages:
-        decide(site.client("sagemaker"), package, decision, why)
 
 
 def _whats_next(site: Site, record: ReleaseRecord) -> str:

@@ -114,8 +114,13 @@ def outcome(run: dict[str, Any]) -> str:
         plan = json.loads(run["output"])
         return f"left alone, {plan['reason']}" if plan["action"] == "leave" else "it came to serve everybody"
     cause = str(run.get("cause") or run.get("error") or "no reason was given")
-    word = {"RolledBack": "taken down on the judge's verdict", "StageLost": "lost to another change"}
-    return f"{word.get(run.get('error', ''), run['status'].lower())}: {cause}"
+    words = {
+        ("FAILED", "RolledBack"): "taken down on the judge's verdict",
+        ("ABORTED", "RolledBack"): "taken down",
+        ("FAILED", "StageLost"): "lost to another change",
+    }
+    word = words.get((run["status"], run.get("error", "")), run["status"].lower().replace("_", " "))
+    return f"{word}: {cause}"
 
 
 def moment(at: datetime) -> str:

@@ -15,9 +15,10 @@ from cli.run_view import FINAL
 from cli.site import Problem, Site, connect
 from cli.stage import read_traffic
 from understudy.adapters.aws import DynamoReleases
-from understudy.adapters.registry import approvals, decide
-from understudy.contracts.release import ReleaseRecord
+from understudy.adapters.registry import approvals, decide, packages_of
+from understudy.contracts.release import ReleaseRecord, Status
 from understudy.domain.rollout import WAITING
+from understudy.errors import ReleaseMoved
 
 APPROVED = ["Approved", "Approved"]
 WATCH = "understudy rollout status --watch"
@@ -66,8 +67,8 @@ def start(
         raise Problem(f"{release_id} cannot be rolled out: {reason}")
     name = _free_name(site, release_id, again)
     if record.status != WAITING:
-        store.move_status(record, WAITING, record.fence)
-    for package in filter(None, (record.two_tower_package_arn, record.ranker_package_arn)):
+        move(site, record, WAITING)
+    for package in packages_of(record):
         decide(site.client("sagemaker"), package, "Approved", f"rollout {name} was started by hand")
     begin(site, name, release_id, by_hand=again)
     waits = f"; it waits for {', '.join(run['name'] for run in others)}" if others else ""
@@ -82,6 +83,15 @@ def begin(site: Site, name: str, release_id: str, *, by_hand: bool) -> None:
         states.start_execution(stateMachineArn=site.outputs["RollOutMachineArn"], name=name, input=json.dumps(asked))
     except states.exceptions.ExecutionAlreadyExists:
         raise Problem(f"rollout {name} was started by somebody else meanwhile: {WATCH}") from None
+
+
+def move(site: Site, record: ReleaseRecord, status: Status, reason: str = "") -> None:
+    """Write a release's status, unless somebody else changed it since it was read."""
+    store = DynamoReleases(site.client("dynamodb"), site.outputs["ReleasesTable"])
+    try:
+        store.move_status(record, status, record.fence, reason=reason)
+    except ReleaseMoved as moved:
+        raise Problem(f"{moved}; somebody was first: understudy releases {record.release_id}") from None
 
 
 def why_not(wanted: Candidate, *, again: bool) -> str | None:

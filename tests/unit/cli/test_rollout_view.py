@@ -84,6 +84,30 @@ def test_a_rehearsal_shows_both_arms_the_time_left_and_the_verdict_so_far():
         assert part in text
 
 
+def test_a_rollout_that_waits_says_for_whom_and_one_that_goes_says_so():
+    waits = view(traffic={"rollout_id": "r-old"})
+    waits.holder = "r-old"
+    assert waits.stage == "waits for the stage, which r-old has"
+    waits.holder = "r-new-back-0a1b2c3d"
+    assert waits.stage == "is taken down"
+
+
+@pytest.mark.parametrize(
+    ("wish", "words"),
+    [
+        ({"ask": "pause", "by": "ada", "at": "now"}, "paused by ada"),
+        ({"ask": "promote", "by": "ada", "at": "now", "version": 7}, "ada asked at now to go on"),
+        ({"ask": "promote", "by": "ada", "at": "now", "version": 6}, None),
+        ({"ask": "resume", "by": "ada", "at": "now"}, None),
+    ],
+)
+def test_a_wish_is_shown_while_it_has_an_effect(wish, words):
+    asked = view(traffic={"version": 7})
+    asked.wish = wish
+    assert words in shown(asked.panel()) if words else "ada" not in shown(asked.panel())
+    assert asked.facts()["wish"] == wish
+
+
 def test_time_is_left_only_while_a_stage_is_looked_at():
     assert 0 < float(view().seconds_left or 0) <= 86_400
     assert view(seen={**SEEN, "action": "next"}).seconds_left is None

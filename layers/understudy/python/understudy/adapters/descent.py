@@ -105,4 +105,6 @@ def close(
         mark(releases, record, status, asked.fence, asked.reason)
     if rollback.names(traffic, asked.release_id):
         return record.status, []
-    return status or record.status, [arn for arn in packages_of(record) if decide(sagemaker, arn, "Rejected", asked.reason)]
+    return status or record.status, [
+        arn for arn in packages_of(record) if decide(sagemaker, arn, "Rejected", asked.reason)
+    ]
