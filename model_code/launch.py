@@ -22,6 +22,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+TRIAL = "--_tuning_objective_metric"  # SageMaker puts it among the hyperparameters of a tuning job's trials; no program's concern
 ARCHIVE = "sourcedir.tar.gz"
 MAX_BYTES = 64 * 1024 * 1024  # unpacked; the code is far below 1 MB
 
@@ -33,9 +34,14 @@ def split_program(arguments: list[str]) -> tuple[str, list[str]]:
     --------
     >>> split_program(["--epochs", "3", "--program", "two_tower/train.py", "--seed", "1"])
     ('two_tower/train.py', ['--epochs', '3', '--seed', '1'])
+    >>> split_program(["--_tuning_objective_metric", "auc", "--program", "ranker/train.py", "--seed", "1"])
+    ('ranker/train.py', ['--seed', '1'])
     >>> split_program(["features/prepare_data.py", "--as-of", "x"])
     ('features/prepare_data.py', ['--as-of', 'x'])
     """
+    if TRIAL in arguments:
+        at = arguments.index(TRIAL)
+        arguments = arguments[:at] + arguments[at + 2 :]
     if "--program" in arguments:
         at = arguments.index("--program")
         return arguments[at + 1], arguments[:at] + arguments[at + 2 :]

@@ -15,9 +15,11 @@ from aws_lambda_powertools import Logger
 
 from understudy.adapters import model_code
 from understudy.adapters.aws import DynamoLeases, DynamoReleases, DynamoTraffic, client
+from understudy.adapters.hyperparameters import read_stored
 from understudy.adapters.night import champion_pointers, hold_night, named_indices, read_lake
 from understudy.contracts.nightly import PlanNightEvent
 from understudy.domain.night import Defaults, plan_night
+from understudy.domain.tuning import todays_parameters
 from understudy.settings import PlanNightSettings
 
 logger = Logger()
@@ -32,6 +34,7 @@ class World:
     dynamodb: Any
     s3: Any
     states: Any
+    ssm: Any
 
 
 @cache
@@ -42,7 +45,7 @@ def world() -> World:
         DynamoTraffic(dynamodb, s.traffic_table),
         DynamoReleases(dynamodb, s.releases_table),
     )
-    return World(s, *stores, dynamodb, client("s3"), client("stepfunctions"))
+    return World(s, *stores, dynamodb, client("s3"), client("stepfunctions"), client("ssm"))
 
 
 @logger.inject_lambda_context
@@ -50,7 +53,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     w, asked = world(), PlanNightEvent.model_validate(event)
     s = w.settings
     lease = hold_night(w.leases, w.states, owner=asked.execution_arn, ttl_s=s.night_ttl_s, now=asked.started_at)
-    traffic = w.traffic.current()
+    traffic, tuned = w.traffic.current(), read_stored(w.ssm, s.hyperparameters_path)
     plan = plan_night(
         asked,
         fence=lease.fence,
@@ -59,7 +62,10 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         champion=champion_pointers(w.releases, traffic),
         keep_indices=named_indices(w.releases, traffic),
         defaults=Defaults(
-            s.window_days, s.opensearch_engine, json.loads(s.two_tower_parameters), json.loads(s.ranker_parameters)
+            s.window_days,
+            s.opensearch_engine,
+            todays_parameters("two_tower", tuned["two_tower"], json.loads(s.two_tower_parameters)),
+            todays_parameters("ranker", tuned["ranker"], json.loads(s.ranker_parameters)),
         ),  # type: ignore[arg-type]
         bucket=s.artifact_bucket,
     )

@@ -38,27 +38,48 @@ def evaluate_release(release: Release, prepared: Path, rows: Rows, *, users_limi
     retrieved = retrieve(release.user_vectors(queries.users), release.vectors, queries)
     ranked = rank(release, rows)
     per_user = retrieved.per_user(queries)
-    recall = {name: float(per_user[name].mean()) for name in RECALL_FIGURES}
+    recall = recall_figures(per_user)
     recall["coverage"] = metrics.coverage(retrieved.top_UK[:, :COVERAGE_PLACES], len(release.item_ids))
     return Evaluated(release, queries, retrieved, ranked, per_user, {"recall": recall, "ranking": ranked.figures(rows)})
+
+
+def recall_figures(per_user: Mapping[str, np.ndarray]) -> dict[str, float]:
+    return {name: float(per_user[name].mean()) for name in RECALL_FIGURES}
 
 
 def intervals_of(
     candidate: Evaluated, champion: Evaluated | None, rows: Rows, *, seed: int
 ) -> dict[str, dict[str, Any]]:
     """95 % intervals by figure: of the candidate, or of candidate − champion under the same draws of users."""
-    users = np.arange(len(candidate.per_user["user"]))
+    return {
+        **recall_intervals(candidate.per_user, None if champion is None else champion.per_user, seed=seed),
+        **ranking_intervals(candidate.ranked, None if champion is None else champion.ranked, rows, seed=seed),
+    }
+
+
+def recall_intervals(
+    per_user: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray] | None, *, seed: int
+) -> dict[str, dict[str, Any]]:
+    """Stage one's: of its figures per user, or of what they are above another's for the same users."""
+    users = np.arange(len(per_user["user"]))
+    return {
+        f"recall.{name}": _document(
+            bootstrap.mean_statistic(per_user[name] - (0 if other is None else other[name])), users, seed
+        )
+        for name in RECALL_FIGURES
+    }
+
+
+def ranking_intervals(ranked: Ranked, other: Ranked | None, rows: Rows, *, seed: int) -> dict[str, dict[str, Any]]:
+    """Stage two's: of its figures, or of what they are above another's on the same rows."""
     found: dict[str, dict[str, Any]] = {}
-    for name in RECALL_FIGURES:
-        values = candidate.per_user[name] - (0 if champion is None else champion.per_user[name])
-        found[f"recall.{name}"] = _document(bootstrap.mean_statistic(values), users, seed)
     for name, statistic_of in _ROW_STATISTICS.items():
-        own = statistic_of(rows.labels, candidate.ranked.logged)
-        other = None if champion is None else statistic_of(rows.labels, champion.ranked.logged)
-        found[f"ranking.{name}"] = _document(own if other is None else _difference(own, other), rows.user, seed)
-    if len(candidate.ranked.ndcg_L):
-        lists = candidate.ranked.ndcg_L - (0 if champion is None else champion.ranked.ndcg_L)
-        found["ranking.ndcg_at_10"] = _document(bootstrap.mean_statistic(lists), candidate.ranked.user_L, seed)
+        own = statistic_of(rows.labels, ranked.logged)
+        its = None if other is None else statistic_of(rows.labels, other.logged)
+        found[f"ranking.{name}"] = _document(own if its is None else _difference(own, its), rows.user, seed)
+    if len(ranked.ndcg_L):
+        lists = ranked.ndcg_L - (0 if other is None else other.ndcg_L)
+        found["ranking.ndcg_at_10"] = _document(bootstrap.mean_statistic(lists), ranked.user_L, seed)
     return found
 
 

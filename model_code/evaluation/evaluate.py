@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 import tempfile
 from functools import partial
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.comparison import Evaluated, evaluate_release, intervals_of, segments_table
+from evaluation.documents import nulled
 from evaluation.gate import Gate, Thresholds, decide_gate
 from evaluation.holdout import Rows, read_popularity, read_rows
 from evaluation.model_card import render_card
@@ -114,19 +114,11 @@ def compare(
 def write(output: Path, document: dict[str, Any], card: str, serving: dict[str, Any]) -> None:
     """All three files, and the manifest that proves them; a figure that is not defined is null, as JSON has no NaN."""
     output.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(_nulled(document), indent=1, allow_nan=False, ensure_ascii=False)
+    text = json.dumps(nulled(document), indent=1, allow_nan=False, ensure_ascii=False)
     (output / "evaluation.json").write_text(text + "\n", encoding="utf-8")
     (output / "model_card.html").write_text(card, encoding="utf-8")
     (output / "serving.json").write_text(json.dumps(serving, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     write_manifest(output, "evaluate", {"release_id": document["release_id"], "passed": document["gate"]["passed"]})
-
-
-def _nulled(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _nulled(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_nulled(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 if __name__ == "__main__":

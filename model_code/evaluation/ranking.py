@@ -37,7 +37,11 @@ class Ranked:
 
 def rank(release: Release, rows: Rows) -> Ranked:
     """Score every held-out row both ways."""
-    logged, served = release.scores(rows.table)
+    return of_scores(rows, *release.scores(rows.table))
+
+
+def of_scores(rows: Rows, logged: np.ndarray, served: np.ndarray) -> Ranked:
+    """The same from probabilities of shape (N,): at the logged position, and as if shown first."""
     hits, relevant, user = list_hits(rows, served)
     return Ranked(logged, served, ndcg_at_k(hits, relevant, K), user)
 

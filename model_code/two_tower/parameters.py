@@ -14,7 +14,7 @@ from features.job import JobFailed
 
 STOP_METRICS = ("recall_at_10", "recall_at_50", "recall_at_100", "ndcg_at_10")
 TEACHERS = ("none", "ials", "ensemble")
-_NOT_OURS = ("program", "wheelhouse")  # launch.py's
+_NOT_OURS = ("program", "wheelhouse", "_tuning_objective_metric")  # launch.py's, and what marks a trial of a search
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import tarfile
 from datetime import UTC, datetime
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ import pytest
 
 from support.doors import CONTEXT, golden, load_door
 from support.releases import release
+from support.tuned import STORED
 from understudy.adapters.memory import MemoryLeases, MemoryReleases, MemoryTraffic
 from understudy.contracts.traffic import Standing, Traffic
 from understudy.domain.lease import Lease
@@ -48,6 +50,7 @@ def door(aws, artifacts, monkeypatch):
         releases_table="r",
         state_table="state",
         artifact_bucket=BUCKET,
+        hyperparameters_path="/understudy/u/hyperparameters",
         lake_bucket="lake",
         window_days=30,
         two_tower_parameters="{}",
@@ -61,6 +64,7 @@ def door(aws, artifacts, monkeypatch):
         dynamodb=dynamodb,
         s3=artifacts,
         states=States(),
+        ssm=aws.client("ssm"),
     )
     monkeypatch.setattr(module, "world", lambda: module.World(settings, **vars(parts)))
     module.parts = parts
@@ -102,6 +106,45 @@ def test_a_parameter_moves_the_places_of_what_depends_on_it_and_of_nothing_else(
     moved = {stage for stage in plain["work"] if plain["work"][stage] != changed["work"][stage]}
     assert moved == {"ranker", "index_items", "evaluate", "baseline"}  # the index carries the release's id
     assert changed["release_id"] != plain["release_id"]
+
+
+def keep_tuned(door, parameters: dict[str, Any]) -> None:
+    value = {**STORED, "parameters": parameters}
+    name = "/understudy/u/hyperparameters/ranker"
+    door.parts.ssm.put_parameter(Name=name, Value=json.dumps(value), Type="String", Overwrite=True)
+
+
+def test_tuned_parameters_stand_below_the_deployments_and_the_requests_own(door):
+    keep_tuned(door, {"learning_rate": 0.05, "num_leaves": 15, "smoothing": 40.0})
+    event = golden("plan_night/schedule")
+    event["request"]["ranker"] = {"num_leaves": 63, "trees": 51}  # the deployment's own says trees: 50
+    plan = door.handler(event, CONTEXT)
+    given = {name: json.loads(value) for name, value in plan["ranker_hyperparameters"].items()}
+    names = ("learning_rate", "num_leaves", "smoothing", "trees")
+    assert [given[name] for name in names] == [0.05, 63, 40.0, 51]
+    assert "learning_rate" not in plan["two_tower_hyperparameters"]
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        pytest.param({"gone": 3}, id="a name that the program no longer has"),
+        pytest.param({"num_leaves": 12.5}, id="a fraction where a whole number is due"),
+        pytest.param({"num_leaves": 100_000}, id="beyond the search space"),
+        pytest.param({"num_leaves": "15; rm"}, id="no number"),
+    ],
+)
+def test_a_tuned_parameter_that_could_fail_every_night_is_left_out(door, parameters):
+    keep_tuned(door, {**parameters, "learning_rate": 0.05})
+    plan = door.handler(golden("plan_night/schedule"), CONTEXT)
+    assert not parameters.keys() & plan["ranker_hyperparameters"].keys()
+    assert plan["ranker_hyperparameters"]["learning_rate"] == "0.05"
+
+
+def test_a_night_goes_on_without_tuned_parameters_that_cannot_be_read(door):
+    door.parts.ssm.put_parameter(Name="/understudy/u/hyperparameters/ranker", Value="no JSON", Type="String")
+    plan = door.handler(golden("plan_night/schedule"), CONTEXT)
+    assert "learning_rate" not in plan["ranker_hyperparameters"]
 
 
 def test_a_second_night_is_refused_with_the_first_ones_execution(door):

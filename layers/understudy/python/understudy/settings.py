@@ -78,12 +78,35 @@ class PlanNightSettings(Settings):
     releases_table: str
     state_table: str
     artifact_bucket: str
+    hyperparameters_path: str  # in Parameter Store: what searches found, one parameter a model
     lake_bucket: str
     window_days: int
     two_tower_parameters: str  # JSON object
     ranker_parameters: str  # JSON object
     opensearch_engine: str
     night_ttl_s: int = 46_800  # the machine's own limit of 12 h, and an hour
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PlanTuningSettings(Settings):
+    """functions/plan_tuning; PlanTuningFunction in template.yaml."""
+
+    traffic_table: str
+    releases_table: str
+    artifact_bucket: str
+    hyperparameters_path: str
+    two_tower_parameters: str  # JSON object: what the deployment fixes, a search leaves alone
+    ranker_parameters: str
+    tune_jobs: int  # trials of each model at most
+    tune_parallel: int
+    tune_strategy: str  # Bayesian, Random or Grid
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AdoptParametersSettings(Settings):
+    """functions/adopt_parameters; AdoptParametersFunction in template.yaml."""
+
+    hyperparameters_path: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
