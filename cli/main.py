@@ -20,6 +20,7 @@ from cli import (
     poison_commands,
     release_commands,
     rollout_commands,
+    score_commands,
     serving_commands,
     traffic_commands,
 )
@@ -36,6 +37,7 @@ app = typer.Typer(
 for module in (
     account_commands,
     night_commands,
+    score_commands,
     release_commands,
     serving_commands,
     traffic_commands,

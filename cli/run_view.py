@@ -16,6 +16,7 @@ FINAL = {"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"}
 _JOBS = {
     "createTrainingJob.sync": ("/aws/sagemaker/TrainingJobs", "TrainingJobName"),
     "createProcessingJob.sync": ("/aws/sagemaker/ProcessingJobs", "ProcessingJobName"),
+    "createTransformJob.sync": ("/aws/sagemaker/TransformJobs", "TransformJobName"),
 }
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from understudy.adapters.aws import client
-from understudy.adapters.work import find_processing, find_training
+from understudy.adapters.work import find_processing, find_training, find_transform
 from understudy.contracts.nightly import FindWorkEvent
 
 logger = Logger()
@@ -27,6 +27,10 @@ def world() -> tuple[Any, Any]:
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     asked = FindWorkEvent.model_validate(event)
     s3, sagemaker = world()
-    work = find_processing(s3, asked.uri) if asked.kind == "processing" else find_training(s3, sagemaker, asked.uri)
+    if asked.kind == "processing":
+        work = find_processing(s3, asked.uri)
+    else:
+        find = find_training if asked.kind == "training" else find_transform
+        work = find(s3, sagemaker, asked.uri)
     logger.info("looked for finished work", stage=asked.stage, finished=work.finished, uri=asked.uri)
     return work.model_dump()

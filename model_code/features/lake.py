@@ -36,7 +36,7 @@ from pyiceberg.transforms import DayTransform
 from pyiceberg.types import DoubleType, IntegerType, ListType, MapType, NestedField, StringType, TimestamptzType
 
 from features.lake_files import s3_client, split_uri
-from features.schema import CANONICAL, OFFLINE, PARTITIONED_BY
+from features.schema import CANONICAL, EXPORTS, OFFLINE, PARTITIONED_BY
 
 if TYPE_CHECKING:
     from pyiceberg.table import Table
@@ -66,7 +66,7 @@ class Lake:
             return self._catalog.load_table((self.database, name))
         except NoSuchTableError:
             pass
-        schema = iceberg_schema({**CANONICAL, **OFFLINE}[name])
+        schema = iceberg_schema({**CANONICAL, **OFFLINE, **EXPORTS}[name])
         spec = PartitionSpec()
         if name in PARTITIONED_BY:
             column = PARTITIONED_BY[name]

@@ -68,5 +68,19 @@ def offline_schema(entity: str) -> pa.Schema:
     return pa.schema([*columns.items(), *((c.feature, _KINDS[c.kind]) for c in load().group(entity))])
 
 
+# What leaves the house: today's list of every user, by one release (docs/seams.md, Scoring).
+EXPORTS = {
+    "recommendations": pa.schema(
+        [
+            ("user_id", pa.string()),
+            ("position", pa.int32()),
+            ("item_id", pa.string()),
+            ("score", pa.float64()),
+            ("release_id", pa.string()),
+            ("scored_for", TIME),
+        ]
+    )
+}
+
 OFFLINE = {f"{entity}_features": offline_schema(entity) for entity in ("user", "item")}
 PARTITIONED_BY = {"events": "event_time", "user_features": "feature_time", "item_features": "feature_time"}

@@ -78,6 +78,18 @@ def find_training(s3: Any, sagemaker: Any, uri: str) -> Work:
     return Work(finished=False)
 
 
+def find_transform(s3: Any, sagemaker: Any, uri: str) -> Work:
+    """The output of a transform job that Completed, by its name: `<uri>/<job>/…`. One that failed midway may have left some."""
+    for job in sorted({path.partition("/")[0] for path, _ in _objects(s3, uri)}):
+        try:
+            described = sagemaker.describe_transform_job(TransformJobName=job)
+        except ClientError:
+            continue  # as find_training
+        if described["TransformJobStatus"] == "Completed":
+            return Work(finished=True, uri=f"{uri}/{job}", job=described["TransformJobArn"])
+    return Work(finished=False)
+
+
 def _objects(s3: Any, uri: str) -> Iterable[tuple[str, int]]:
     """(path below the folder, bytes) of every object."""
     bucket, key = split_s3(uri)

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from understudy.contracts.scoring import ScoringStage
+
 Scalar = str | int | float | bool
 Parameters = dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")], Scalar]
 Stage = Literal["prepare_data", "two_tower", "ranker", "embed_items", "index_items", "evaluate", "baseline"]
@@ -69,7 +71,7 @@ class NightPlan(_Contract):
 
 
 class Work(_Contract):
-    """One stage's output, found or just made. `uri` of a processing job, `model` of a training job."""
+    """One stage's output, found or just made. `uri` of a processing or transform job, `model` of a training job."""
 
     finished: bool
     uri: str | None = None
@@ -78,8 +80,8 @@ class Work(_Contract):
 
 
 class FindWorkEvent(_Contract):
-    stage: Stage
-    kind: Literal["processing", "training"]
+    stage: Stage | ScoringStage
+    kind: Literal["processing", "training", "transform"]
     uri: Annotated[str, Field(pattern=r"^s3://[^/]+/work/")]
 
 

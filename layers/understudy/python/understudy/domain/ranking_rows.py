@@ -6,9 +6,10 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from understudy.contracts.release import ReleaseRecord
+if TYPE_CHECKING:  # named only: the daily lists are made by this code in a container that has no pydantic
+    from understudy.contracts.release import ReleaseRecord
 
 Cell = float | int | str | None
 

@@ -7,14 +7,16 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from understudy.contracts.release import ReleaseRecord
-from understudy.contracts.serving import RecommendRequest
-from understudy.contracts.traffic import Slot
 from understudy.domain.diversity import Slate, diversify, explore
 from understudy.domain.ranking_rows import ranking_csv
 from understudy.errors import StepFailed
+
+if TYPE_CHECKING:  # named only: the daily lists are made by this code in a container that has no pydantic
+    from understudy.contracts.release import ReleaseRecord
+    from understudy.contracts.serving import RecommendRequest
+    from understudy.contracts.traffic import Slot
 
 T = TypeVar("T")
 
