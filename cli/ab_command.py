@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -14,7 +15,7 @@ from rich.table import Table
 
 from cli.ab_plot import forest, label
 from cli.options import STACK, STATE, Stack, State, console
-from cli.site import Problem, connect
+from cli.site import Problem, Site, connect
 from understudy.domain.ab_readout import Arm, Comparison, read_out, versions_together
 from understudy.errors import InvalidInput
 
@@ -43,8 +44,13 @@ def ab(
     ] = "14d",
     level: Annotated[float, typer.Option("--level", help="At which each interval holds, at all times at once.")] = 0.95,
     click_window_hours: Annotated[
-        int, typer.Option("--click-window-hours", min=1, help="Clicks after this are late: counted, in no rate.")
-    ] = 24,
+        int | None,
+        typer.Option(
+            "--click-window-hours",
+            min=1,
+            help="Clicks later than this after their request are late: counted, in no rate. Default: the stack's own.",
+        ),
+    ] = None,
     plot: Annotated[
         Path | None, typer.Option("--plot", help="Write a forest plot to this .png, .svg or .html file.")
     ] = None,
@@ -52,30 +58,57 @@ def ab(
     state: State = STATE,
 ) -> None:
     """Difference of clicks per impression between two releases that served at the same time, with its interval."""
+    site = connect(stack, state)
+    window = timedelta(hours=click_window_hours or int(site.parameters["ClickWindowHours"]))
+    groups: list[str | None] = [None, *(each.value for each in dict.fromkeys(by or []))]
+    found = compared(site, (release_a, release_b), moment_of(since, datetime.now(UTC)), window, groups, level)
+    console.print(readout_table(found.sections, release_a, release_b, level))
+    console.print(
+        f"[dim]{found.requests[0]:,} and {found.requests[1]:,} requests under traffic versions {', '.join(map(str, found.versions))}; "
+        f"clicks count for {window.total_seconds() / 3600:g} h; users are the units, each interval holds by itself and at every look[/]"
+    )
+    if plot is not None:
+        forest(found.sections, f"{release_a} against {release_b}, {level:.0%} at all times", plot)
+        console.print(f"plot: {plot}")
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Differences of the whole and of each group's parts, out of so many requests of either release."""
+
+    sections: Sequence[tuple[str, Sequence[Comparison]]]
+    requests: tuple[int, int]
+    versions: list[int]
+
+
+def compared(
+    site: Site,
+    releases: tuple[str, str],
+    since: datetime,
+    click_window: timedelta,
+    groups: Sequence[str | None],
+    level: float,
+) -> Compared:
+    """Two releases by what their users did since then; `groups` None is everybody.
+
+    Raises
+    ------
+    Problem
+        They never served at the same time, or a figure cannot be.
+    """
     from cli.ab_lake import served_spans, user_outcomes
     from cli.live_log import live_log
 
-    site = connect(stack, state)
-    with live_log(site, moment_of(since, datetime.now(UTC)), timedelta(hours=click_window_hours)) as log:
+    with live_log(site, since, click_window) as log:
         spans = served_spans(log)
         try:
-            versions = versions_together(spans, release_a, release_b)
-            rows = user_outcomes(log, site, release_a, release_b, versions)
-            groups: list[str | None] = [None, *(each.value for each in dict.fromkeys(by or []))]
-            sections = [(group or "", read_out(rows, release_a, release_b, by=group, level=level)) for group in groups]
+            versions = versions_together(spans, *releases)
+            rows = user_outcomes(log, site, *releases, versions)
+            sections = [(group or "", read_out(rows, *releases, by=group, level=level)) for group in groups]
         except InvalidInput as refused:
             raise Problem(f"{refused.what}; expected {refused.expected}") from None
-    asked = {
-        release: sum(spans[release][version].requests for version in versions) for release in (release_a, release_b)
-    }
-    console.print(readout_table(sections, release_a, release_b, level))
-    console.print(
-        f"[dim]{asked[release_a]:,} and {asked[release_b]:,} requests under traffic versions {', '.join(map(str, versions))}; "
-        f"users are the units, each interval holds by itself and at every look[/]"
-    )
-    if plot is not None:
-        forest(sections, f"{release_a} against {release_b}, {level:.0%} at all times", plot)
-        console.print(f"plot: {plot}")
+    first, second = (sum(spans[release][version].requests for version in versions) for release in releases)
+    return Compared(sections, (first, second), versions)
 
 
 def readout_table(sections: Sequence[tuple[str, Sequence[Comparison]]], first: str, second: str, level: float) -> Table:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
@@ -74,7 +74,8 @@ def plan(
 def _measured(site: Site, settings: Mapping[str, str], since: str) -> dict[str, float]:
     from cli.live_log import live_log
 
-    with live_log(site, moment_of(since, datetime.now(UTC))) as live:
+    window = timedelta(hours=int(site.parameters["ClickWindowHours"]))
+    with live_log(site, moment_of(since, datetime.now(UTC)), window) as live:
         return log_figures(live, float(settings["BakeSeconds"])).known()
 
 

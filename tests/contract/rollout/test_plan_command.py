@@ -29,6 +29,7 @@ SETTINGS = {
     "Delta": "0.10",
     "MinimumRequests": "300",
     "HoldbackBp": "500",
+    "ClickWindowHours": "24",
 }
 BUSY = {"requests_per_hour": 20_000.0, "users_per_day": 50_000.0, "ctr": 0.05}
 

@@ -70,7 +70,8 @@ class Logs:
 @pytest.fixture
 def site(lake: Lake) -> Site:
     made = Site(boto3.Session(), "test")
-    made.__dict__["outputs"] = {"LakeBucket": lake.bucket, "GlueDatabase": lake.database}
+    outputs = {"LakeBucket": lake.bucket, "GlueDatabase": lake.database}
+    made.__dict__.update(outputs=outputs, parameters={"ClickWindowHours": "24"})
     return made
 
 
@@ -186,6 +187,28 @@ def test_an_empty_log_is_a_refusal_too(site: Site, monkeypatch: pytest.MonkeyPat
     with pytest.raises(Problem) as refused:
         ab_command.ab("r-new", "r-old")
     assert "r-new served no request" in refused.value.sentence
+
+
+def test_the_stack_says_when_a_click_is_late(
+    site: Site,
+    lake: Lake,
+    logs: Logs,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for _ in range(3):
+        logs.tell(logs.request("u1", "r-new", 3, NOW - 3 * HOUR), "click", "i-1", 2 * HOUR)
+    logs.land(lake.bucket)
+    monkeypatch.setattr(ab_command, "connect", lambda stack, state: site)
+    monkeypatch.setattr(ab_command.console, "_width", 140)
+    for window, late in (("24", "(0)"), ("1", "(3)")):
+        site.__dict__["parameters"]["ClickWindowHours"] = window
+        ab_command.ab("r-new", "r-old")
+        shown = capsys.readouterr().out
+        assert late in shown
+        assert f"clicks count for {window} h" in " ".join(shown.split())
+    ab_command.ab("r-new", "r-old", click_window_hours=24)
+    assert "(3)" not in capsys.readouterr().out
 
 
 def test_a_time_that_is_none_is_refused() -> None:
