@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import uuid
 
-from local_account.front_door import chunked, signature
+from local_account.front_door import chunked, compressed, signature
 from local_account.front_door.answers import error_response
 from local_account.front_door.call import Call
 from local_account.front_door.iam import Demand
@@ -50,6 +50,7 @@ class Door:
             principal = self._identities.principal_of(signed.session_token)
             if service == "s3" and chunked.is_chunked(call):
                 chunked.unwrap(call, signed)
+            compressed.unpack(call, service)
             operation = operation_of(call, service)
             self._rights.require(call, service, operation, principal)
             response = self._route(call, service, operation, principal)

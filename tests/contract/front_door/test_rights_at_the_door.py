@@ -223,3 +223,16 @@ def test_a_secret_is_one_thing_by_its_name_and_by_its_arn(account: LocalAccount,
     with pytest.raises(ClientError) as failed:
         stranger.get_secret_value(SecretId=made[by])
     assert refusal(failed)[0] == "AccessDeniedException"
+
+
+def test_a_namespace_holds_many_metrics_too_although_the_client_compresses_them(account: LocalAccount) -> None:
+    own = {"StringEquals": {"cloudwatch:namespace": "Mine"}}
+    role = role_with(account, allow("cloudwatch:PutMetricData", "*", Condition=own))
+    data = [{"MetricName": f"m{number}", "Value": 1.0, "Unit": "None"} for number in range(400)]
+    cloudwatch = account.client("cloudwatch", role)
+    cloudwatch.put_metric_data(Namespace="Mine", MetricData=data)
+    found = account.client("cloudwatch").get_paginator("list_metrics").paginate(Namespace="Mine")
+    assert len({metric["MetricName"] for page in found for metric in page["Metrics"]}) == 400
+    with pytest.raises(ClientError) as failed:
+        cloudwatch.put_metric_data(Namespace="Yours", MetricData=data)
+    assert refusal(failed)[0].startswith("AccessDenied")
