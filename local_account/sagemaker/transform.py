@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
+from local_account.sagemaker.batch_filters import BadPath, Filters
 from local_account.sagemaker.deployments import place_model, variant_of, worker_environment
 from local_account.sagemaker.errors import JobFailed, invalid
 from local_account.sagemaker.job_book import JobBook, JobKind
@@ -28,6 +31,7 @@ TRANSFORM = JobKind(
         "TransformInput",
         "TransformOutput",
         "TransformResources",
+        "DataProcessing",
         "ExperimentConfig",
     ),
     "/aws/sagemaker/TransformJobs",
@@ -35,6 +39,7 @@ TRANSFORM = JobKind(
 _PROGRAM = Path(__file__).with_name("batch_worker.py")
 _LIMIT_S = 24 * 3600.0
 _PAYLOAD_MB = 6
+_REFUSED = "Bad HTTP status received from algorithm: 400"
 
 
 class TransformJobs:
@@ -46,8 +51,12 @@ class TransformJobs:
         source = params["TransformInput"]
         if source.get("CompressionType", "None") != "None" or source.get("SplitType", "None") not in ("None", "Line"):
             raise invalid("The local account plays transform inputs uncompressed, whole or split by Line")
-        if params.get("DataProcessing") or params.get("DataCaptureConfig"):
-            raise invalid("The local account does not play DataProcessing or DataCaptureConfig of transform jobs")
+        if params.get("DataCaptureConfig"):
+            raise invalid("The local account does not play DataCaptureConfig of transform jobs")
+        try:
+            _filters(params).check(source.get("ContentType", ""), source.get("SplitType", "None") == "Line")
+        except BadPath as error:
+            raise invalid(f"DataProcessing: {error}") from None
         # The model as it is now: an unknown one is refused here, and deleting it later does not touch the job.
         doc = self._book.create(params, _variant=variant_of(self._room, params["ModelName"]))
         self._runner.submit(self._book, params["TransformJobName"], run_transform)
@@ -109,6 +118,9 @@ def _prepare(room: Room, doc: Answer, folder: Path) -> HostCommand:
         "single": doc.get("BatchStrategy", "MultiRecord") == "SingleRecord",
         "payload_bytes": (doc.get("MaxPayloadInMB", _PAYLOAD_MB) or 100) << 20,
         "assemble": target.get("AssembleWith", "None") == "Line",
+        "workers": min(doc.get("MaxConcurrentTransforms") or 1, available_cores()),
+        "retries": doc.get("ModelClientConfig", {}).get("InvocationsMaxRetries", 0),
+        "filters": asdict(_filters(doc)),
     }
     (folder / "settings.json").write_text(json.dumps(settings))
     environment = {**worker_environment(room.account, "", variant, model), **doc.get("Environment", {})}
@@ -117,7 +129,20 @@ def _prepare(room: Room, doc: Answer, folder: Path) -> HostCommand:
     )
 
 
+def _filters(params: Params) -> Filters:
+    given = params.get("DataProcessing", {})
+    return Filters(given.get("InputFilter", "$"), given.get("OutputFilter", "$"), given.get("JoinSource") == "Input")
+
+
+def available_cores() -> int:
+    """Cores that this process may use: more calls at a time than those would only wait for each other."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _failure(outcome: Outcome) -> str:
     if outcome.exit_code == KILLED:
         return f"{OUT_OF_MEMORY}, exit code: {KILLED}"
+    said = [line for line in outcome.tail if _REFUSED in line]
+    if said:  # the data's fault: AWS says ClientError, and the file in the job's data log
+        return f"ClientError: {said[-1].strip()}"
     return f"AlgorithmError: {last_words(outcome.tail)}, exit code: {outcome.exit_code}"
