@@ -164,7 +164,7 @@ MAY_END_S = {step: FIRST_TRY_S * (1 - RESERVE[step]) for step in ("user_tower", 
 @pytest.mark.parametrize("step", MAY_END_S)
 @pytest.mark.parametrize("late", [False, True])
 def test_a_release_fails_by_the_same_rule_in_every_arm(
-    ask: Any, deps: Dependencies, arm: str, step: str, late: bool
+    ask: Any, deps: Dependencies, arm: str, step: str, late: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A champion, which has the whole budget, is measured as if it had a candidate's: else its arm would look better."""
     on_stage = {"candidate": {"candidate": GREEN, "share_bp": 10_000}, "holdback": {"previous": GREEN}}.get(arm, {})
@@ -176,6 +176,7 @@ def test_a_release_fails_by_the_same_rule_in_every_arm(
     (record,) = deps.served
     assert (status, record["arm"], record["traffic_version"]) == (200, arm, 4)
     assert (record["assigned_latency_ms"] is None) == late
+    assert f'"AssignedErrors":{int(late)}' in capsys.readouterr().out  # what the alarm on the slot's health sees
     if not late:
         assert 0 < record["assigned_latency_ms"] <= (deps.clock.now - started) * 1000
     if arm == "champion":

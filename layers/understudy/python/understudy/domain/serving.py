@@ -200,11 +200,15 @@ def own_ms(latency_ms: Mapping[str, float]) -> float:
 
 
 def metrics_of(served: Served, latency_ms: float) -> dict[str, tuple[float, str]]:
-    """Counts and latency of one answer, for the embedded metric format."""
+    """Counts and latency of one answer, for the embedded metric format.
+
+    `AssignedErrors` is 1 where the assigned release failed by the one rule for all arms (`Served`), a champion's too: its
+    average by slot is the slot's health, which alarms watch.
+    """
     return {
         "Requests": (1, "Count"),
         "Degraded": (int(bool(served.trace.degraded)), "Count"),
-        "AssignedErrors": (int(served.assigned_error is not None), "Count"),
+        "AssignedErrors": (int(served.assigned_ms is None), "Count"),
         "Latency": (round(latency_ms, 2), "Milliseconds"),
     }
 
