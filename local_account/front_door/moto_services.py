@@ -28,7 +28,7 @@ from moto.core.request import Request as MotoRequest
 
 from local_account.account import ACCOUNT_ID, REGION
 from local_account.clock import Clock
-from local_account.front_door import dynamodb_reads, moto_repairs, repeatable
+from local_account.front_door import dynamodb_reads, metric_writes, moto_repairs, repeatable
 from local_account.front_door.call import Call
 from local_account.front_door.effects import changed_something, is_read, needs_no_lock, scopes_of
 from local_account.front_door.journal import Journal
@@ -82,7 +82,8 @@ class MotoServices:
             if service == "dynamodb" and (answer := dynamodb_reads.read(backend(service), operation, call)):
                 return answer
             record = self._record(call, service, operation)
-            response = self.play(record)
+            response = metric_writes.put(backend(service), operation, call) if service == "monitoring" else None
+            response = response or self.play(record)
             wrote = not read and response.status < 400 and changed_something(operation, response.body)
             if wrote:
                 self._keep(record, response)
