@@ -23,6 +23,7 @@ from cli import (
     score_commands,
     serving_commands,
     traffic_commands,
+    tune_command,
 )
 from cli.site import Problem
 
@@ -37,6 +38,7 @@ app = typer.Typer(
 for module in (
     account_commands,
     night_commands,
+    tune_command,
     score_commands,
     release_commands,
     serving_commands,

@@ -13,9 +13,11 @@ from rich.table import Table
 from cli.site import Site
 
 FINAL = {"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"}
+_TUNING = ""  # a search has no log of its own: its trials are counted
 _JOBS = {
     "createTrainingJob.sync": ("/aws/sagemaker/TrainingJobs", "TrainingJobName"),
     "createProcessingJob.sync": ("/aws/sagemaker/ProcessingJobs", "ProcessingJobName"),
+    "createHyperParameterTuningJob.sync": (_TUNING, "HyperParameterTuningJobName"),
     "createTransformJob.sync": ("/aws/sagemaker/TransformJobs", "TransformJobName"),
 }
 
@@ -84,6 +86,24 @@ class RunView:
             self._by_event[event["id"]] = state
 
     def _last_line(self, state: StateView) -> str:
+        return self._search(state.job or "") if state.log_group == _TUNING else self._log(state)
+
+    def _search(self, job: str) -> str:
+        """How far a tuning job is."""
+        sagemaker = self.site.client("sagemaker")
+        found = sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=job)
+        trials, limits = found["TrainingJobStatusCounters"], found["HyperParameterTuningJobConfig"]["ResourceLimits"]
+        most = f" of {limits['MaxNumberOfTrainingJobs']}" if "MaxNumberOfTrainingJobs" in limits else ""
+        told = [f"{trials['Completed'] + trials['Stopped'] + trials['NonRetryableError']}{most} trials ended"]
+        told += [f"{trials['InProgress']} run"] if trials["InProgress"] else []
+        told += [f"{trials['Stopped']} stopped early"] if trials["Stopped"] else []
+        told += [f"{trials['NonRetryableError']} failed"] if trials["NonRetryableError"] else []
+        if best := found.get("BestTrainingJob"):
+            metric = best["FinalHyperParameterTuningJobObjectiveMetric"]
+            told.append(f"best {metric['MetricName']} {metric['Value']:.4f}")
+        return ", ".join(told)
+
+    def _log(self, state: StateView) -> str:
         logs = self.site.client("logs")
         try:
             streams = logs.describe_log_streams(logGroupName=state.log_group, logStreamNamePrefix=f"{state.job}/")[
