@@ -22,7 +22,8 @@ def put(backend: Any, operation: str, call: Call) -> Response | None:
         data = given["MetricData"]
         for datum in data:
             if "Timestamp" in datum:
-                datum["Timestamp"] = datetime.fromtimestamp(datum["Timestamp"], UTC)
+                at = datetime.fromtimestamp(datum["Timestamp"], UTC)
+                datum["Timestamp"] = at.replace(tzinfo=None)  # as moto's are
         backend.put_metric_data(given["Namespace"], data)  # refuses before it keeps anything
     except Exception:  # noqa: BLE001 - moto says what is wrong with it, in AWS's words
         return None

@@ -47,7 +47,7 @@ def call(namespace: str, data: list[dict[str, Any]]) -> Call:
 def kept(backend: CloudWatchBackend) -> list[tuple[Any, ...]]:
     return [
         (
-            datum.namespace, datum.name, datum.unit, datum.timestamp.timestamp(),
+            datum.namespace, datum.name, datum.unit, datum.timestamp,
             [(each.name, each.value) for each in datum.dimensions],
             {name: getattr(datum, name, None) for name in ("value", "sample_count", "sum", "min", "max")},
         )
