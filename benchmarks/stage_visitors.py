@@ -20,7 +20,7 @@ from simulator.http_client import NoAnswer, SignedApi
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))  # `support`: the same small releases as the tests'
 
-PATIENCE_S = 180.0
+PATIENCE_S = 600.0
 TIMEOUT_S = 10.0
 TURNED_AWAY = 0  # the status of a request that nobody answered
 

@@ -43,6 +43,24 @@ class Outcomes:
         return dict.fromkeys(names, EMPTY)
 
 
+class Burst(Outcomes):
+    """While the control's rows are read, a log object is counted: everybody's requests become so many times as many."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+
+    def outcomes_since(self, names: list[str], *read: Any) -> Any:
+        found = super().outcomes_since(names, *read)
+        if "r-0" in names:
+            self.counts = {
+                key: {bucket: {name: self.times * count for name, count in row.items()} for bucket, row in rows.items()}
+                for key, rows in self.counts.items()
+            }
+            found["r-0"] = super().outcomes_since(["r-0"], *read)["r-0"]
+        return found
+
+
 def traffic(version=2, **changes):
     fields = {"candidate": NEW, "share_bp": 1000, "champion": OLD, "change_id": "c", "salt": "s", "reason": "r"}
     fields |= {"version": version, "changed_at": START, **changes}
@@ -266,3 +284,19 @@ def test_every_look_leaves_what_somebody_who_watches_wants_to_know(door):
     assert item["stage"] == {"index": 0, "kind": "share", "share_bp": 1000}
     assert datetime.fromisoformat(item["ends_at"]) == START + timedelta(seconds=14400)
     assert item["evidence"]["windows"][0]["candidate"]["requests"] == 2000
+
+
+@pytest.mark.parametrize("times", [2, 3, 10])
+def test_a_burst_of_outcomes_between_the_reads_of_the_arms_is_no_mismatch_of_samples(door, times):
+    door.parts.outcomes = Burst(times)
+    good_arms(door)
+    assert at(door, 60)["verdict"] == "pass"
+    ratio = seen(door)["evidence"]["metrics"]["sample_ratio"]
+    assert (ratio["shown"], ratio["e_value"] < 2) == (False, True)
+
+
+def test_an_arm_that_really_loses_its_users_is_found_out_in_a_burst_too(door):
+    door.parts.outcomes = Burst(3)
+    good_arms(door)
+    door.parts.outcomes.put(ID, 2, range(0, 1000, 40))
+    assert (at(door, 60)["verdict"], seen(door)["evidence"]["metrics"]["sample_ratio"]["shown"]) == ("fail", True)

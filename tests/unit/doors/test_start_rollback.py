@@ -156,7 +156,7 @@ def test_a_rollback_that_failed_is_started_again_under_another_name_and_people_a
     started = w.states.started[first["name"]]
     assert first["name"] != TIMED_OUT["detail"]["name"]
     assert (started["cause"], started["reason"]) == ("verdict", "errors: 5.1 % of the candidate's requests failed")
-    assert (started["attempt"], started["pause_s"] > 0) == (1, True)
+    assert (started["attempt"], started["pause_s"]) == (1, 0)  # the first that follows goes on at once
     assert w.functions.told[0]["kind"] == "stuck"
     again = told(with_detail(TIMED_OUT, name=first["name"], input=json.dumps(started)))
     assert w.states.started[again["name"]]["pause_s"] > started["pause_s"]

@@ -16,7 +16,14 @@ from understudy.contracts.rollout import JudgeStageEvent, Look
 from understudy.domain.judge import JudgePolicy, StageWindow, Verdict
 from understudy.domain.judge.bake import BakeStep
 from understudy.domain.outcomes import OutcomeReader
-from understudy.domain.stage_evidence import Window, judge_windows, nothing_to_compare, stage_window, window_of
+from understudy.domain.stage_evidence import (
+    Window,
+    at_one_time,
+    judge_windows,
+    nothing_to_compare,
+    stage_window,
+    window_of,
+)
 from understudy.domain.stage_watch import MAX_LOOKS, StageClock, decide_look, look_pause, whole_seconds
 from understudy.ports import TrafficStore
 from understudy.settings import JudgeStageSettings
@@ -105,7 +112,13 @@ def _judged(world: Judging, asked: JudgeStageEvent, windows: list[Window], now: 
 
 def _read(world: Judging, release_id: str, window: Window, until: datetime) -> StageWindow:
     sources = list(window.sources(release_id))
-    counts = world.outcomes.outcomes_since(sources, [window.version], window.since, until)
+    counts = dict(world.outcomes.outcomes_since(sources, [window.version], window.since, until))
+    if (
+        len(sources) > 1
+    ):  # the control's were read last: the candidate's before and after it tell what they were meanwhile
+        after = world.outcomes.outcomes_since([release_id], [window.version], window.since, until)
+        control = counts[window.control]
+        counts[release_id] = at_one_time(counts[release_id], control, after[release_id], window.share_bp)
     shown = world.shown.since(sources, [window.version], window.since, until)
     return stage_window(window, release_id, counts, shown)
 

@@ -20,7 +20,7 @@ class RollBackInput(_Contract):
     """Input of the roll_back machine.
 
     `asked_at` and `attempt` tell a rollback that was started anew after one that failed: when the first was asked for, and
-    how many came before. `pause_s` is waited after the release left the stage, so that one which fails at once does not spin.
+    how many came before. `pause_s` is waited after the release left the stage, from the second one on, so that what fails at once does not spin.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

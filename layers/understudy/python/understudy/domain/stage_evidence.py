@@ -66,7 +66,8 @@ def window_of(asked: JudgeStageEvent, traffic: Traffic | None) -> Window:
     return Window(asked.stage.index, asked.stage.kind, share, asked.version, control, started)
 
 
-Counts = Mapping[str, Mapping[int, Mapping[str, Any]]]  # source -> bucket -> counts
+Rows = Mapping[int, Mapping[str, Any]]  # bucket -> counts
+Counts = Mapping[str, Rows]  # by source
 Shown = Mapping[str, bytes]  # source -> sketch of the items shown (domain.coverage)
 _HALF = ALL_BP // 2
 
@@ -77,6 +78,33 @@ def stage_window(window: Window, release_id: str, counts: Counts, shown: Shown) 
         return _pairs(shadow_sums(counts.get(f"shadow#{release_id}", {})))
     arms = (ArmOutcomes.of(counts.get(one, {}).items(), shown.get(one)) for one in window.sources(release_id))
     return StageWindow(window.share_bp, *arms)
+
+
+def at_one_time(before: Rows, control: Rows, after: Rows, share_bp: int) -> Rows:
+    """The candidate's rows as they were while the control's were read: `before` that, and `after` it, they are known.
+
+    Arms are read one after the other, and what is counted in between is in the later one only: a burst of outcomes looks like
+    an arm that loses its users. Each bucket's row is taken from one of the two reads, so that the total comes as near to its share
+    as the reads allow; what deviates beyond that deviates. Buckets are drawn by hash, so their order says nothing of what
+    their users did.
+
+    Examples
+    --------
+    >>> burst = at_one_time({1: {"requests": 10}}, {9: {"requests": 180}}, {1: {"requests": 30}}, 1000)
+    >>> burst[1]["requests"]
+    30
+    """
+    expected = _total(control) * share_bp / (ALL_BP - share_bp)
+    rows, total = dict(before), _total(before)
+    for bucket, row in sorted(after.items()):
+        more = row.get("requests", 0) - before.get(bucket, {}).get("requests", 0)
+        if total + more / 2 < expected or not more:  # beyond the half, one more would be farther away
+            rows[bucket], total = row, total + more
+    return rows
+
+
+def _total(rows: Rows) -> float:
+    return sum(row.get("requests", 0) for row in rows.values())
 
 
 def _pairs(sums: ShadowSums) -> StageWindow:
