@@ -18,6 +18,7 @@ from cli import (
     night_commands,
     plan_command,
     poison_commands,
+    reactions_command,
     release_commands,
     rollout_commands,
     score_commands,
@@ -46,6 +47,7 @@ for module in (
     poison_commands,
     rollout_commands,
     ab_command,
+    reactions_command,
     doctor_command,
     demo,
 ):
