@@ -15,6 +15,7 @@ from cli import (
     data_commands,
     demo,
     doctor_command,
+    monitor_command,
     night_commands,
     plan_command,
     poison_commands,
@@ -49,6 +50,7 @@ for module in (
     ab_command,
     reactions_command,
     doctor_command,
+    monitor_command,
     demo,
 ):
     module.register(app)
