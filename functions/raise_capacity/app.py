@@ -13,7 +13,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from understudy.adapters.aws import DynamoTraffic, client
-from understudy.adapters.capacity import bring_capacity
+from understudy.adapters.capacity import bring_capacity, mirror_weights
 from understudy.contracts.rollout import AskedSlot, RaiseCapacityEvent
 from understudy.domain.capacity import shares_asked
 from understudy.domain.rollout import check_fence
@@ -43,7 +43,8 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     check_fence(traffic, asked.fence)
     by_slot = shares_asked(traffic, asked)
     names = (w.settings.two_tower_endpoint, w.settings.ranker_endpoint) if by_slot else ()
-    found = [bring_capacity(w.sagemaker, name, by_slot) for name in names]
+    bring = mirror_weights if asked.release_id is None else bring_capacity
+    found = [bring(w.sagemaker, name, by_slot) for name in names]
     endpoints = [one for one in found if one is not None]
     logger.info("capacity asked for", shares=by_slot, counts=[one.counts for one in endpoints])
     return AskedSlot(endpoints=endpoints).model_dump()

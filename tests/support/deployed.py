@@ -24,16 +24,18 @@ def deployed(state: Path, **given: str) -> Iterator[Site]:
     """Up, deployed with the `given` parameters, and down again at the end; the environment names the account meanwhile."""
     with pytest.MonkeyPatch.context() as patch:
         endpoint = lifecycle.up(state)
-        for name, value in endpoint.environment().items():
-            patch.setenv(name, value)
-        patch.setattr(boto3, "DEFAULT_SESSION", None)  # an earlier test's, with another account's profile
-        s3_client.cache_clear()
-        session = boto3.Session()
-        parameters = {"OpenSearchUrl": f"{endpoint.url}/opensearch/items", "OpenSearchDomainName": "items", **given}
-        deploy(session, ROOT, "understudy", parameters, lambda _line: None)
-        yield Site(session, "understudy")
-        s3_client.cache_clear()
-        lifecycle.down(state)
+        try:
+            for name, value in endpoint.environment().items():
+                patch.setenv(name, value)
+            patch.setattr(boto3, "DEFAULT_SESSION", None)  # an earlier test's, with another account's profile
+            s3_client.cache_clear()
+            session = boto3.Session()
+            parameters = {"OpenSearchUrl": f"{endpoint.url}/opensearch/items", "OpenSearchDomainName": "items", **given}
+            deploy(session, ROOT, "understudy", parameters, lambda _line: None)
+            yield Site(session, "understudy")
+        finally:
+            s3_client.cache_clear()
+            lifecycle.down(state)
 
 
 def run_to_its_end(site: Site, arn: str) -> RunView:

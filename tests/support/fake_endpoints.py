@@ -55,7 +55,7 @@ class FakeEndpoints:
         return self.endpoints[EndpointName]
 
     def update_endpoint(self, EndpointName: str, EndpointConfigName: str, **options: Any) -> None:
-        endpoint = self._settled(EndpointName, "UpdateEndpoint")
+        endpoint = self._settled(EndpointName, "UpdateEndpoint", also="UpdateRollbackFailed")
         staying = {row["VariantName"] for row in self.configs[EndpointConfigName]["ProductionVariants"]}
         leaving = {row["VariantName"] for row in endpoint["ProductionVariants"]} - staying
         registered = self.autoscaling.slots(EndpointName) if self.autoscaling else set()
@@ -104,9 +104,9 @@ class FakeEndpoints:
         config = endpoint.get("PendingDeploymentSummary", endpoint)["EndpointConfigName"]
         return {row["VariantName"]: row["ModelName"] for row in self.configs[config]["ProductionVariants"]}
 
-    def _settled(self, name: str, operation: str) -> dict[str, Any]:
+    def _settled(self, name: str, operation: str, also: str = "InService") -> dict[str, Any]:
         endpoint = self.describe_endpoint(name)
-        if endpoint["EndpointStatus"] != "InService":
+        if endpoint["EndpointStatus"] not in ("InService", also):
             raise refusal(f'Cannot update in-progress endpoint "{name}".', operation)
         return endpoint
 

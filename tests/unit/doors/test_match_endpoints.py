@@ -191,6 +191,16 @@ def test_an_endpoint_that_failed_is_said_so(serving):
         serving.handler(COMES, CONTEXT)
 
 
+@pytest.mark.parametrize("event", [COMES, NOBODY])
+def test_an_endpoint_whose_update_and_way_back_failed_is_updated_again(serving, event):
+    endpoint = serving.parts.sagemaker.endpoints[ENDPOINTS[0]]
+    endpoint["EndpointStatus"] = "UpdateRollbackFailed"
+    asked = serving.handler(event, CONTEXT)["endpoints"][0]
+    assert (endpoint["EndpointStatus"], asked["endpoint"]) == ("Updating", ENDPOINTS[0])
+    serving.parts.sagemaker.settle(ENDPOINTS[0])
+    assert endpoint["EndpointConfigName"] == asked["config"]
+
+
 def test_after_a_rollback_a_stale_rollout_moves_no_variant(serving):
     serving.parts.traffic = traffic(fence=COMES["fence"] + 1, change_id="r-1-back")
     with pytest.raises(FencedOff, match="r-1-back"):

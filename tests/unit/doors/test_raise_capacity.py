@@ -12,7 +12,7 @@ from support.doors import CONTEXT, golden, load_door
 from support.fake_endpoints import FakeEndpoints
 from understudy.adapters.memory import MemoryTraffic
 from understudy.contracts.traffic import Standing, Traffic
-from understudy.errors import FencedOff, NotReady
+from understudy.errors import FencedOff, NotReady, SlotChanged
 from understudy.settings import RaiseCapacitySettings
 
 ENDPOINTS = ("understudy-two-tower", "understudy-ranker")
@@ -131,3 +131,16 @@ def test_while_nobody_serves_there_is_nothing_to_raise(door, event):
 def test_an_endpoint_that_is_gone_is_left_out(door):
     del door.parts.sagemaker.endpoints[ENDPOINTS[1]]
     assert [one["endpoint"] for one in door.handler(MIRROR, CONTEXT)["endpoints"]] == [ENDPOINTS[0]]
+
+
+def test_a_rollback_goes_past_an_endpoint_whose_way_back_failed_and_a_rollout_does_not(door):
+    door.parts.sagemaker.endpoints[ENDPOINTS[0]]["EndpointStatus"] = "UpdateRollbackFailed"
+    assert [one["endpoint"] for one in door.handler(MIRROR, CONTEXT)["endpoints"]] == [ENDPOINTS[1]]
+    with pytest.raises(SlotChanged, match="UpdateRollbackFailed"):
+        door.handler(HALF, CONTEXT)
+
+
+def test_a_rollback_waits_while_an_endpoint_rolls_back_by_itself(door):
+    door.parts.sagemaker.endpoints[ENDPOINTS[0]]["EndpointStatus"] = "RollingBack"
+    with pytest.raises(NotReady, match="RollingBack"):
+        door.handler(MIRROR, CONTEXT)

@@ -14,6 +14,7 @@ from understudy.contracts.rollout import AskedEndpoint
 from understudy.errors import InvalidInput, NotReady, SlotChanged
 
 CHANGING = {"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"}
+TORN = "UpdateRollbackFailed"  # part of the fleet has the one configuration, part the other; another update mends it
 
 
 def check_artefact(s3: Any, uri: str, digest: str) -> None:
@@ -74,7 +75,7 @@ def match_endpoint(sagemaker: Any, endpoint: str, models: Mapping[str, str], hos
     if described is None:
         _ensure_config(sagemaker, config, variants, hosting)
         _make(sagemaker.create_endpoint, EndpointName=endpoint, EndpointConfigName=config)
-    elif _goes_to(described) != config:
+    elif _goes_to(described) != config or described["EndpointStatus"] == TORN:
         if described["EndpointStatus"] in CHANGING:
             raise NotReady(f"endpoint {endpoint} is {described['EndpointStatus']} towards {_goes_to(described)} and")
         if described["EndpointStatus"] == "Failed":
