@@ -5,7 +5,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitors.window import Window, hours_of_week, microseconds, windows_of
@@ -14,6 +14,7 @@ INSTANTS = st.datetimes(datetime(2024, 1, 1), datetime(2029, 1, 1), timezones=st
 ROME = ZoneInfo("Europe/Rome")
 
 
+@settings(deadline=None)  # a busy machine may be slow
 @given(
     start=INSTANTS,
     length=st.timedeltas(timedelta(minutes=1), timedelta(days=3)),
@@ -64,6 +65,7 @@ def test_a_window_without_zone_or_length_is_refused(start, end):
         Window(start, end)
 
 
+@settings(deadline=None)  # a busy machine may be slow
 @given(at=INSTANTS)
 def test_the_hour_of_the_week_is_the_calendars(at):
     assert hours_of_week([microseconds(at)])[0] == at.weekday() * 24 + at.hour
