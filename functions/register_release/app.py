@@ -20,7 +20,7 @@ from understudy.adapters.registry import approve
 from understudy.adapters.work import write_json
 from understudy.contracts.nightly import RegisterEvent, Registration
 from understudy.domain.night import NIGHT_LEASE
-from understudy.domain.registration import check_one_release, record_of
+from understudy.domain.registration import check_fence, check_one_release, record_of
 from understudy.settings import RegisterReleaseSettings
 
 logger = Logger()
@@ -50,13 +50,12 @@ def world() -> World:
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     w, asked, now = world(), RegisterEvent.model_validate(event), datetime.now(UTC)
-    w.leases.acquire(
-        NIGHT_LEASE, asked.plan.execution_arn, w.settings.night_ttl_s, now
-    )  # a stale night is refused here
+    w.leases.acquire(NIGHT_LEASE, asked.plan.execution_arn, w.settings.night_ttl_s, now)  # while another runs: refused
     outputs = read_outputs(w.s3, asked)
     check_one_release(asked, outputs)
     record = w.releases.get(asked.plan.release_id)
     if record is None:
+        check_fence(asked.plan, w.releases.list())  # another ran and has registered since: refused
         packages = (
             enter_registry(w.sagemaker, w.settings, asked, outputs) if outputs.evaluation["gate"]["passed"] else {}
         )

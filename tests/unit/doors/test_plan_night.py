@@ -204,3 +204,12 @@ def test_the_deployed_code_lies_where_jobs_look_for_it_under_the_hash_of_its_con
 def test_a_request_that_cannot_be_planned_is_refused(door, broken):
     with pytest.raises(ValueError, match="validation error"):
         door.handler({**golden("plan_night/schedule"), **broken}, CONTEXT)
+
+
+def test_the_drift_that_a_night_answers_goes_with_its_plan_and_changes_no_place(door):
+    plain = door.handler(golden("plan_night/schedule"), CONTEXT)
+    event = golden("plan_night/schedule")
+    event["request"] |= {"episode": "20261123t140507-12be", "alarms": ["understudy-drift-bias"]}
+    plan = door.handler(event, CONTEXT)
+    assert (plan["episode"], plan["alarms"]) == ("20261123t140507-12be", ["understudy-drift-bias"])
+    assert (plan["release_id"], plan["work"]) == (plain["release_id"], plain["work"])

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from support.doors import CONTEXT, golden, load_door
+from support.releases import release
 from understudy.adapters.memory import MemoryLeases, MemoryReleases
-from understudy.errors import InvalidInput, LeaseHeld
+from understudy.errors import InvalidInput, LeaseHeld, LeaseLost
 from understudy.settings import RegisterReleaseSettings
 
 EVENT = golden("register_release/passed")
@@ -179,6 +180,31 @@ def test_a_night_whose_lease_another_one_holds_registers_nothing(door):
     with pytest.raises(LeaseHeld, match="arn:another-night"):
         door.handler(EVENT, CONTEXT)
     assert door.parts.releases.list() == []
+
+
+def test_a_night_that_slept_while_a_later_one_registered_is_refused_by_its_fence(door):
+    """Its lease ran out, another night took it, registered and gave it back: the lease is free, the fence is not."""
+    fence = EVENT["plan"]["fence"]
+    door.parts.releases.register(release("r-later", lineage={"night_fence": fence + 1}))
+    with pytest.raises(LeaseLost, match=f"fence {fence}"):
+        door.handler(EVENT, CONTEXT)
+    assert [record.release_id for record in door.parts.releases.list()] == ["r-later"]
+    assert door.parts.sagemaker.packages == {}
+
+
+def test_a_night_that_was_redriven_registers_although_its_lease_was_given_back_meanwhile(door):
+    door.parts.releases.register(release("r-before", lineage={"night_fence": EVENT["plan"]["fence"] - 1}))
+    assert door.handler(EVENT, CONTEXT)["registered"]
+
+
+def test_a_retrain_by_drift_says_so_in_its_lineage_and_in_its_packages(door):
+    drift = {"reason": "drift: bias", "episode": "20261123t140507-12be", "alarms": ["understudy-drift-bias"]}
+    door.handler({**EVENT, "plan": {**EVENT["plan"], **drift}}, CONTEXT)
+    lineage = door.parts.releases.get(RELEASE).lineage
+    assert {key: lineage[key] for key in drift} == drift
+    for package in door.parts.sagemaker.packages.values():
+        told = package["CustomerMetadataProperties"]
+        assert (told["episode"], told["alarms"]) == ("20261123t140507-12be", "understudy-drift-bias")
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from understudy.contracts.nightly import RegisterEvent
+from understudy.contracts.nightly import NightPlan, RegisterEvent
 from understudy.contracts.release import ReleaseRecord
 from understudy.domain.cost import JobRun, cost_usd
-from understudy.errors import InvalidInput
+from understudy.domain.night import NIGHT_LEASE
+from understudy.errors import InvalidInput, LeaseLost
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,18 @@ def check_one_release(event: RegisterEvent, outputs: Outputs) -> None:
             "the baseline is of release {} and ranker {}".format(*of_baseline),
             f"of {expected} and the evaluated ranker {outputs.serving['ranker_id']}",
         )
+
+
+def check_fence(plan: NightPlan, releases: Iterable[ReleaseRecord]) -> None:
+    """Nothing, if no later night has given its word: whoever slept while another night ran must not register after it.
+
+    Raises
+    ------
+    LeaseLost
+        A release was made under a higher fence of the night's lease.
+    """
+    if any(record.lineage.get("night_fence", 0) > plan.fence for record in releases):
+        raise LeaseLost(NIGHT_LEASE, plan.execution_arn, plan.fence)
 
 
 def record_of(
