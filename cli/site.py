@@ -41,7 +41,15 @@ class Site:
     stack: str
 
     def client(self, service: str) -> Any:
-        return self.session.client(service, config=Config(retries={"mode": "standard", "total_max_attempts": 4}))
+        """One client a service: making one costs more than most calls."""
+        if service not in self._clients:
+            config = Config(retries={"mode": "standard", "total_max_attempts": 4})
+            self._clients[service] = self.session.client(service, config=config)
+        return self._clients[service]
+
+    @cached_property
+    def _clients(self) -> dict[str, Any]:
+        return {}
 
     @cached_property
     def outputs(self) -> dict[str, str]:
