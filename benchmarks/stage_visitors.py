@@ -86,7 +86,11 @@ def small_stack(first_release: str, **parameters: str) -> Iterator[Site]:
         put_release(site, first_release, age_s=1000)
         approve_release(site, first_release)
         wait_for(lambda: read_traffic(site))
-        yield site
+        try:
+            yield site
+        except SystemExit:
+            print(f"traffic was {read_traffic(site)}")  # noqa: T201
+            raise
 
 
 def bring(site: Site, release_id: str) -> None:

@@ -80,7 +80,7 @@ class Killer:
         assert running is not None
         os.kill(running.pid, signal.SIGKILL)
         wait_until(lambda: lifecycle.status(self.state) is None, "the account's end", pause_s=0.05)
-        lifecycle.up(self.state, port=int(running.url.rpartition(":")[2]))
+        lifecycle.up(self.state, port=int(running.url.rpartition(":")[2]), timeout_s=PATIENCE_S)
 
     def _kill_functions(self) -> None:
         """Every process that runs a door now."""
