@@ -21,7 +21,7 @@ from local_account import lifecycle
 from understudy.adapters.aws import DynamoLeases
 
 Kill = Literal["stop", "account", "function", "endpoint"]
-PATIENCE_S = 240.0
+PATIENCE_S = 600.0  # of machines that do much else; a rollout takes 20 s on a quiet one
 
 
 def wait_until(look: Callable[[], Any], what: str, patience_s: float = PATIENCE_S, pause_s: float = 0.1) -> Any:
