@@ -10,14 +10,16 @@ import pytest
 
 from cli.doctor_command import examine
 from cli.rollout_commands import begin_rollback
+from cli.rollout_wishes import put_wish
 from cli.run_view import FINAL
 from cli.site import Site
 from cli.stage import read_release, read_traffic
 from support.deployed import deployed
 from support.small_releases import approve_release, put_release
+from support.stage_kills import at_rest
 
 pytestmark = pytest.mark.timeout(600)
-PARAMETERS = {"BakeSeconds": "3600", "LookSeconds": "5", "DrainSeconds": "3"}
+PARAMETERS = {"RolloutStages": "1000,10000", "BakeSeconds": "3600", "LookSeconds": "1", "DrainSeconds": "3"}
 
 
 @pytest.fixture(scope="module")
@@ -70,3 +72,32 @@ def test_a_candidate_at_ten_percent_is_taken_back_and_leaves_nothing(site):
     assert (described["ModelApprovalStatus"], described["ApprovalDescription"]) == ("Rejected", "a test")
     assert json.loads(back["output"])["taken_down"] is True
     until(lambda: not list(examine(site)), 20)
+
+
+def ring(site: Site, slot: str) -> None:
+    """The alarm on a slot's health goes into ALARM, as CloudWatch would bring it there."""
+    cloudwatch, name = site.client("cloudwatch"), f"{site.stack}-health-{slot}"
+    if not cloudwatch.describe_alarms(AlarmNames=[name])["MetricAlarms"]:
+        cloudwatch.put_metric_alarm(
+            AlarmName=name,
+            Namespace="Test",
+            MetricName="Health",
+            Statistic="Maximum",
+            Period=60,
+            EvaluationPeriods=1,
+            Threshold=1,
+            ComparisonOperator="GreaterThanThreshold",
+        )
+    for value in ("OK", "ALARM"):
+        cloudwatch.set_alarm_state(AlarmName=name, StateValue=value, StateReason="a test")
+
+
+def test_an_alarm_one_second_after_the_promotion_brings_the_release_before_back(site):
+    put_candidate(site, "r-3")
+    put_wish(site, "r-3", "promote", "a test", read_traffic(site)["version"])
+    until(lambda: read_traffic(site)["champion"]["release"] == "r-3")
+    time.sleep(1)
+    ring(site, read_traffic(site)["champion"]["slot"])
+    until(lambda: read_traffic(site)["champion"]["release"] == "r-1")
+    at_rest(site)
+    assert (read_release(site, "r-1")["status"], read_release(site, "r-3")["status"]) == ("champion", "rejected")
