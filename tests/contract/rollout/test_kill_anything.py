@@ -151,6 +151,11 @@ def test_whatever_is_killed_at_any_state_ends_with_one_release_and_nothing_left_
         how, back = rng.choice(HOWS), downs[number % len(downs)]
         if number < len(downs):
             how = "stop"  # every state of the rollback is met
-        if not one_run(killer, f"k{seed}-{number}", at, how, rng, back):
+        try:
+            met = one_run(killer, f"k{seed}-{number}", at, how, rng, back)
+        except AssertionError as error:
+            error.add_note(f"k{seed}-{number}: {how} at {at}, its rollback at {back}")
+            raise
+        if not met:
             never.append(at)
     assert never == []
