@@ -53,6 +53,7 @@ class CloudWatch:
         }
 
     def start(self) -> None:
+        self._history.forget_old(self._account.clock.epoch())
         self.alarms.resume()
         self._evaluator.start()
 
@@ -85,11 +86,10 @@ class CloudWatch:
         return json.dumps(given).encode()
 
     def _each_minute(self) -> None:
-        """What SQS tells of its queues by itself, and the end of old history."""
+        """What SQS tells of its queues by itself."""
         for name, queue in list(backend("sqs").queues.items()):
             waiting = float(queue.approximate_number_of_messages)
             self._account.count("AWS/SQS", "ApproximateNumberOfMessagesVisible", waiting, "Count", {"QueueName": name})
-        self._history.forget_old(self._account.clock.epoch())
 
     def _list_tags(self, given: Given) -> Given:
         tags = self.alarms.tags(given.get("ResourceARN") or "")
