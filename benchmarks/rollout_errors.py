@@ -20,6 +20,7 @@ from typing import Any
 
 from benchmarks.stage_visitors import Visitors, bring, candidate_at, small_stack, wait_for
 from cli.rollout_commands import begin_rollback
+from cli.rollout_runs import execution
 from cli.rollout_wishes import put_wish
 from cli.site import Site
 from cli.stage import read_releases, read_traffic
@@ -74,7 +75,7 @@ def _come_and_go(site: Site, visitors: Visitors) -> None:
     for release_id, stages in ((RELEASES[1], (TENTH, HALF)), (RELEASES[2], (SECOND_TENTH, SECOND_HALF))):
         bring(site, release_id)
         for share_bp, answers in zip((1000, 5000), stages, strict=True):
-            traffic = wait_for(partial(candidate_at, site, release_id, share_bp))
+            traffic = wait_for(partial(_at, site, release_id, share_bp))
             asked(answers)
             if answers != SECOND_HALF:
                 put_wish(site, release_id, "promote", "a benchmark", traffic["version"])
@@ -88,7 +89,20 @@ def _come_and_go(site: Site, visitors: Visitors) -> None:
     time.sleep(AFTER_S)
 
 
+def _at(site: Site, release_id: str, share_bp: int) -> dict[str, Any] | None:
+    _goes_on(site, release_id)
+    return candidate_at(site, release_id, share_bp)
+
+
+def _goes_on(site: Site, release_id: str) -> None:
+    """SystemExit when the judge took it down, as it may on a machine that is too busy for the load: nothing is measured then."""
+    run = execution(site, release_id)
+    if run is not None and run["status"] not in ("RUNNING", "SUCCEEDED"):
+        raise SystemExit(f"{release_id} was taken down: {run.get('cause')}")
+
+
 def _promoted(site: Site, release_id: str) -> dict[str, Any] | None:
+    _goes_on(site, release_id)
     traffic = read_traffic(site) or {}
     return traffic if traffic["champion"]["release"] == release_id else None
 
