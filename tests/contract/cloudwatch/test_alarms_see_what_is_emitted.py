@@ -28,7 +28,9 @@ from features.declaration import load
 from monitors.baseline_files import read_baseline, read_model
 from monitors.formats import Kind
 from monitors.replay import Replay, Rules, read_requests
+from support.dashboard import OF_NIGHTS, is_emitted, shown, undefined_names, widgets
 from support.deployed import deployed, run_to_its_end
+from support.live_feedback import deliver_feedback
 from support.monitor_logs import START, at_times, with_clicks, write_logs
 from support.prepared import make_prepared
 from support.release_folders import store_ranker, store_tower
@@ -44,6 +46,8 @@ PARAMETERS = {
     "BakeSeconds": "600",
     "LookSeconds": "600",
     "HealthPeriodSeconds": "10",
+    "HealthErrorRate": "0.5",
+    "HealthMinimumCalls": "3",
     "MonitorState": "ENABLED",
 }
 
@@ -55,7 +59,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 def eventually(look: Callable[[], Any]) -> Any:
-    ends = time.monotonic() + 120
+    ends = time.monotonic() + 180
     while not (found := look()):
         assert time.monotonic() < ends, "it did not happen in time"
         time.sleep(0.2)
@@ -64,7 +68,10 @@ def eventually(look: Callable[[], Any]) -> Any:
 
 @pytest.fixture(scope="module")
 def stage(site: Site) -> Site:
-    """r-1 is champion in blue, r-2 candidate in green, half the users each."""
+    """r-1 is champion in blue, r-2 candidate in green, half the users each; a message lies among the dead letters."""
+    stack = site.client("cloudformation").describe_stack_resources(StackName=site.stack)["StackResources"]
+    queue = next(one["PhysicalResourceId"] for one in stack if one["LogicalResourceId"] == "UndeliveredEvents")
+    site.client("sqs").send_message(QueueUrl=queue, MessageBody="a drill")  # early: SQS tells by the minute
     for release_id, age_s in (("r-1", 200), ("r-2", 100)):
         put_release(site, release_id, age_s=age_s)
         approve_release(site, release_id)
@@ -184,20 +191,32 @@ def test_there_is_an_alarm_for_each_subject_and_each_is_known_by_its_name(site: 
 
 
 def test_every_alarm_watches_a_metric_that_is_emitted(monitored: Site) -> None:
-    queue = next(
-        one["PhysicalResourceId"]
-        for one in monitored.client("cloudformation").describe_stack_resources(StackName=monitored.stack)[
-            "StackResources"
-        ]
-        if one["LogicalResourceId"] == "UndeliveredEvents"
-    )
-    monitored.client("sqs").send_message(QueueUrl=queue, MessageBody="a drill")
     metrics = [metric for alarm in alarms(monitored).values() for metric in watched(alarm)]
-    assert len(metrics) == 26
+    assert len({json.dumps([one["Namespace"], one["MetricName"], one["Dimensions"]]) for one in metrics}) == 26
     of_sqs = [metric for metric in metrics if metric["Namespace"] == "AWS/SQS"]
     assert [metric for metric in metrics if metric not in of_sqs and not is_stored(monitored, metric)] == []
-    eventually(lambda: all(is_stored(monitored, metric) for metric in of_sqs))  # SQS tells by the minute
+    eventually(lambda: all(is_stored(monitored, metric) for metric in of_sqs))
     eventually(lambda: alarms(monitored)[f"{monitored.stack}-dead-letters"]["StateValue"] == "ALARM")
+
+
+def test_every_metric_of_the_dashboard_is_emitted(monitored: Site) -> None:
+    """But those of a night, which the journey of a night looks up."""
+    deliver_feedback(monitored, {"champion": "r-1", "candidate": "r-2", "holdback": "r-1"})
+    asked = [one for one in shown(monitored) if one.name not in OF_NIGHTS]
+    assert len(asked) == 39
+    assert {one.name for one in shown(monitored)} > OF_NIGHTS
+    clicks = [one for one in asked if one.name in ("Clicks", "Impressions")]
+    eventually(lambda: all(is_emitted(monitored, one) for one in clicks))  # a log object is on its way through a queue
+    assert [one for one in asked if not is_emitted(monitored, one, "r-1")] == []
+
+
+def test_every_name_in_an_expression_of_the_dashboard_is_a_line_of_its_widget(site: Site) -> None:
+    assert undefined_names(site) == []
+
+
+def test_the_dashboard_shows_every_alarm(site: Site) -> None:
+    listed = [arn for one in widgets(site) if one["type"] == "alarm" for arn in one["properties"]["alarms"]]
+    assert sorted(arn.rpartition(":")[2] for arn in listed) == sorted(alarms(site))
 
 
 def test_a_candidate_that_fails_its_users_rings_the_alarms_of_its_slot(monitored: Site) -> None:
