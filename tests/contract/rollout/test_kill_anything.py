@@ -105,7 +105,7 @@ def one_run(killer: Killer, release_id: str, at: str, how: Kill, rng: Random, ba
     if how == "stop" and back is not None:
         kill_rollback(killer, release_id, back, rng)
     at_rest(site)
-    assert answers_everybody(site)
+    wait_until(lambda: answers_everybody(site), "whole answers for everybody", pause_s=1.0)
     return met
 
 
