@@ -39,9 +39,16 @@ def night(
         ),
     ] = False,
     watch: Annotated[bool, typer.Option(help="Follow it to its end.")] = True,
+    estimate: Annotated[
+        bool,
+        typer.Option("--estimate", help="Start nothing: say what it would take and cost, and by what that is known."),
+    ] = False,
 ) -> None:
     """Retrain: prepare data, train both models, embed, index, evaluate, register."""
     site = connect(stack, state)
+    if estimate:
+        show_estimate(site, as_of, window_days)
+        return
     request = {
         "reason": reason,
         **({"as_of": as_of} if as_of else {}),
@@ -57,6 +64,18 @@ def night(
         f"release [bold]{output['release_id']}[/] {word}, {output['status']}"
         + "".join(f"\n  {why}" for why in output["reasons"])
     )
+
+
+def show_estimate(site: Site, as_of: str | None, window_days: int | None) -> None:
+    from cli.night_estimate import read_estimate, shown  # pyiceberg and matplotlib, which a night does not wait for
+
+    try:
+        end = None if as_of is None else datetime.fromisoformat(as_of.replace("Z", "+00:00"))
+    except ValueError:
+        raise Problem(f"--as-of {as_of} is no time; expected e.g. 2026-11-23T04:00:00Z") from None
+    with console.status("reading past nights"):
+        found = read_estimate(site, datetime.now(UTC), end, window_days)
+    console.print(shown(found))
 
 
 def start_night(site: Site, request: dict[str, Any], *, anew: bool = False) -> str:
