@@ -14,7 +14,7 @@ from rich.table import Table
 from cli.options import STACK, STATE, Stack, State, console
 from cli.plan_command import settings_warnings, warn
 from cli.site import Problem, Site, connect, use_local_account
-from cli.stage import read_traffic
+from cli.stage import read_releases, read_traffic
 
 LOCAL_DOMAIN = "items"
 
@@ -98,7 +98,9 @@ def status(stack: Stack = STACK, state: State = STATE) -> None:
         runs = site.client("stepfunctions").list_executions(stateMachineArn=site.outputs[output], maxResults=3)[
             "executions"
         ]
-        table.add_row(f"last {title}s", ", ".join(f"{run['name']} {run['status']}" for run in runs) or "none")
+        costs = _night_costs(site) if runs and title == "night" else {}
+        said = [f"{run['name']} {run['status']}{costs.get(run['name'], '')}" for run in runs]
+        table.add_row(f"last {title}s", ", ".join(said) or "none")
     lake = _item(site, "StateTable", {"id": {"S": "lake"}})
     table.add_row("data", f"through {lake['data_through']['S']}" if lake else "none imported: understudy data --help")
     queue = site.client("sqs").get_queue_attributes(
@@ -109,6 +111,12 @@ def status(stack: Stack = STACK, state: State = STATE) -> None:
     )
     console.print(table)
     warn(settings_warnings(site))
+
+
+def _night_costs(site: Site) -> dict[str, str]:
+    """What the jobs of each registered or refused release cost, by the night that made it."""
+    costs = {release["run_id"]: release["lineage"].get("cost_usd") for release in read_releases(site)}
+    return {night: f" (${usd:.4f})" for night, usd in costs.items() if usd is not None}
 
 
 def _item(site: Site, output: str, key: dict[str, Any]) -> dict[str, Any] | None:

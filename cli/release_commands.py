@@ -14,6 +14,7 @@ from cli import release_approval
 from cli.options import STACK, STATE, Stack, State, console
 from cli.site import connect
 from cli.stage import read_release, read_releases, read_traffic
+from understudy.domain.cost import JobRun, cost_usd
 
 
 class Releases(TyperGroup):
@@ -46,6 +47,7 @@ def show(
     card: Annotated[
         Path | None, typer.Option("--card", help="Write that release's model card (HTML) to this file.")
     ] = None,
+    cost: Annotated[bool, typer.Option("--cost", help="Show what each job of that release cost.")] = False,
     stack: Stack = STACK,
     state: State = STATE,
 ) -> None:
@@ -57,6 +59,8 @@ def show(
             bucket, _, key = release["model_card_s3"].removeprefix("s3://").partition("/")
             site.client("s3").download_file(bucket, key, str(card))
             console.print(f"model card of {release_id}: {card}")
+        elif cost:
+            console.print(costs_table(release))
         else:
             console.print_json(json.dumps(release))
         return
@@ -67,6 +71,23 @@ def show(
     traffic = read_traffic(site)
     serving = traffic["champion"]["release"] if traffic else None
     console.print(releases_table(found, serving))
+
+
+def costs_table(release: dict[str, Any]) -> Table:
+    """The jobs that a release was made by, and what each cost."""
+    table = Table(title=f"Cost of {release['release_id']}")
+    for title in ("job", "on", "billed", "cost"):
+        table.add_column(title, justify="right" if title in ("billed", "cost") else "left")
+    for job in release["lineage"].get("jobs", []):
+        run = JobRun(job["arn"], job["instance_type"], int(job["instances"]), float(job["billable_s"]))
+        machines = f"{run.instance_count} × {run.instance_type}"
+        table.add_row(job["arn"].rpartition("/")[2], machines, f"{run.billable_s:.0f} s", _dollars(cost_usd([run])))
+    table.add_row("[bold]all of them[/]", "", "", _dollars(release["lineage"].get("cost_usd")))
+    return table
+
+
+def _dollars(usd: float | None) -> str:
+    return "price not known" if usd is None else f"${usd:.4f}"
 
 
 def releases_table(found: list[dict[str, Any]], serving: str | None) -> Table:
