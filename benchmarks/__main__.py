@@ -28,6 +28,7 @@ PROMISED = (
     "drift_detection",
     "monitor_time",
     "judge_power",
+    "score_all",
     "alarm_storm",
 )
 OURS = ("front_door", "invoke_endpoint", "machine_steps")  # costs of the local account, watched for ourselves

@@ -14,10 +14,12 @@ import pytest
 from cli.data_commands import generate_world
 from cli.night_commands import start_night
 from cli.run_view import RunView
+from cli.score_commands import start_scoring
 from cli.serving_commands import ask
 from cli.site import Site
 from cli.stage import read_release, read_releases, read_traffic
 from support.deployed import deployed, run_to_its_end
+from support.live_lists import exported_lists, live_lists
 from understudy.adapters.aws_items import from_item
 
 pytestmark = pytest.mark.timeout(600)
@@ -123,6 +125,37 @@ def test_a_caller_without_a_signature_gets_no_data(site, answer):
     said = URLLib3Session().send(request.prepare())
     assert said.status_code == 403
     assert b"items" not in said.content
+
+
+@pytest.fixture(scope="module")
+def scored(site: Site, first: dict[str, Any], answer: dict[str, Any]) -> RunView:
+    """Everybody's list of the day."""
+    return run_to_its_end(site, start_scoring(site, {}))
+
+
+def test_every_users_list_of_the_day_is_what_the_champion_answers_live(site, first, scored, tmp_path):
+    assert scored.status == "SUCCEEDED", scored.failure()
+    output = json.loads(scored.described["output"])
+    lists = exported_lists(site, output["scores"], tmp_path)
+    assert (len(lists), {len(items) for items in lists.values()}) == (WORLD["users"], {10})
+    some = sorted(lists)[:: WORLD["users"] // 15]
+    live = live_lists(site, some, output["scored_for"], first["release_id"])
+    assert {user: lists[user] for user in some} == live
+
+
+def exported(site: Site) -> str:
+    """Where the table's metadata lies: another place after every commit."""
+    found = site.client("glue").get_table(DatabaseName=site.outputs["GlueDatabase"], Name="recommendations")
+    return str(found["Table"]["Parameters"]["metadata_location"])
+
+
+def test_lists_that_were_made_are_found_again_and_the_table_is_not_written_twice(site, scored):
+    before = exported(site)
+    time.sleep(1.1)  # executions are named by the second
+    again = run_to_its_end(site, start_scoring(site, {}))
+    assert again.status == "SUCCEEDED", again.failure()
+    assert [state.job.split("-score-")[0] for state in again.states if state.job] == ["collect-scores"]
+    assert exported(site) == before
 
 
 def feedback(answer: dict[str, Any], *events: dict[str, Any]) -> dict[str, Any]:
