@@ -95,7 +95,7 @@ def add_day(site: Site) -> tuple[date, int]:
 
 @app.command("shift-taste")
 def shift_taste_command(stack: Stack = STACK, state: State = STATE) -> None:
-    """From now on everybody in the generated world likes half of the topics more and the others less: traffic and the days to come."""
+    """From now on what was popular in the generated world is no more: in traffic and in the days to come."""
     day = shift_taste(connect(stack, state))
     console.print(
         f"tastes are others from {day.isoformat()} on; next: understudy traffic, understudy data next-day, understudy monitor"

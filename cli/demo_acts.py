@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +24,10 @@ from cli.stage import read_release, read_traffic
 
 if TYPE_CHECKING:  # numpy and uvloop, which --help must not wait for
     from simulator.tally import Tally
+    from simulator.tastes import ChangingTastes
     from simulator.traffic import Background
 
-DAYS_AHEAD = 10  # of the simulated world: each run of the demo takes two
+DAYS_AHEAD = 5  # of the simulated world, up to today: one each for acts 2 and 3, three for act 4
 STARTED_S, ENDED_S = 120.0, 900.0  # patience with an approval on its way, and with a whole rollout
 QUIET = 0.1  # of the rehearsals' traffic: models are trained meanwhile, on the same two cores
 POLL_S = 1.0
@@ -41,6 +43,8 @@ class Drama:
     happened: list[tuple[float, str]] = field(default_factory=list)
     rollouts: list[str] = field(default_factory=list)
     traffic: Background | None = None
+    people: ChangingTastes | None = None
+    serves_since: tuple[datetime, float] | None = None  # the champion: by the wall clock and by the monotonic one
 
     @property
     def tally(self) -> Tally | None:
@@ -56,10 +60,12 @@ class Drama:
     def users(self, log: Path) -> Iterator[None]:
         """Simulated users come and go meanwhile: few in the nights, `rps` of them while something rehearses."""
         from cli.tastes import tastes_of
+        from simulator.tastes import ChangingTastes
         from simulator.traffic import Background, Options
 
         options = Options(rps=self.rps, seconds=3600, seed=int(time.time()), log=log)
-        self.traffic = Background(self.site, tastes_of(self.site, cold_share=0.02), options)
+        self.people = ChangingTastes(tastes_of(self.site, cold_share=0.02))
+        self.traffic = Background(self.site, self.people, options)
         self.traffic.pace = QUIET
         with self.traffic:
             self.note(
@@ -94,7 +100,7 @@ def first_night(drama: Drama) -> None:
         drama.note(f"{serving['champion']['release']} serves already")
         return
     view = RolloutView(drama.site, _night(drama))
-    _wait_for(drama, view)
+    wait_for(drama, view)
     if view.traffic.get("champion", {}).get("release") != view.rollout_id:
         raise Problem(f"{view.rollout_id} did not come on stage: {view.error}; understudy logs put_on_stage")
     drama.note(f"{view.rollout_id} is the champion, in slot {view.traffic['champion']['slot']}")
@@ -102,8 +108,8 @@ def first_night(drama: Drama) -> None:
 
 def rehearse_good(drama: Drama) -> None:
     view = RolloutView(drama.site, _night(drama))
-    with _full_house(drama):
-        _wait_for(drama, view)
+    with full_house(drama):
+        wait_for(drama, view)
     serves = view.traffic["champion"]["release"] == view.rollout_id
     if view.status != "SUCCEEDED" or not serves:
         drama.note(f"{view.rollout_id} was [yellow]not promoted[/]: {_fate(drama.site, view)}")
@@ -120,8 +126,8 @@ def rehearse_poisoned(drama: Drama) -> None:
         f"{release_id} passed every check; now [red]its index is poisoned[/]: {held:,} rows lie under others' ids"
     )
     view = RolloutView(drama.site, release_id)
-    with _full_house(drama):
-        _wait_for(drama, view)
+    with full_house(drama):
+        wait_for(drama, view)
         _wait_for_rollback(drama, view)
     champion = view.traffic["champion"]["release"]
     if champion == release_id:
@@ -147,22 +153,25 @@ def _night(drama: Drama) -> str:
 
 
 @contextmanager
-def _full_house(drama: Drama) -> Iterator[None]:
+def full_house(drama: Drama, pace: float = 1.0) -> Iterator[None]:
+    """As many users meanwhile as rehearsals have, or `pace` times as many."""
     assert drama.traffic is not None  # noqa: S101 - the acts that rehearse have users
-    drama.traffic.pace = 1.0
+    drama.traffic.pace = pace
     yield
     drama.traffic.pace = QUIET
 
 
-def _wait_for(drama: Drama, view: RolloutView) -> None:
+def wait_for(drama: Drama, view: RolloutView) -> None:
     """Show a rollout until it has ended; a change of stage is a moment of the time line."""
-    began, told = time.monotonic(), ""
+    began, told, served = time.monotonic(), "", False
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while not view.ended:
             view.refresh()
             if view.stage != told and view.seen and not view.ended:
                 told = view.stage
                 drama.note(f"{view.rollout_id} {told}")
+            if not served and (view.traffic.get("champion") or {}).get("release") == view.rollout_id:
+                served, drama.serves_since = True, (datetime.now(UTC), time.monotonic())
             live.update(Group(view.panel(), _users(drama)), refresh=True)
             waited = time.monotonic() - began
             if waited > (ENDED_S if view.status else STARTED_S):

@@ -26,9 +26,9 @@ relevance may be skipped.
 
 `propensity` is that chance of one draw; an item drawn twice in a session is shown once, at its first place.
 
-**Fashion.** From midnight of `taste_shift_day` on, everybody likes half of the topics more and the others less: `tau[topic_i]`
-joins the sum above, TREND for the one half, -TREND for the other, by chance. Who likes what in comparison with other people stays,
-and so does what an item is; the feed that was live goes on by the old interests.
+**Fashion.** From midnight of `taste_shift_day` on, what was popular is no more: `tau[topic_i]` joins the sum above, -TREND for the
+half of the topics that people like most, TREND for the others. Who likes what in comparison with other people stays, and so does
+what an item is; the feed that was live goes on by the old interests.
 
 **Time.** Sessions follow the hour (three peaks) and the weekday; users sign up and items are born all along. One event in a
 hundred becomes known up to 30 hours late.
@@ -53,7 +53,7 @@ POSITION_POWER = 0.45
 BASE_LOGIT = -2.1
 FRESH_DAYS = 3.0
 EXPLORATION = 0.3
-TREND = 1.5
+TREND = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,8 @@ class World:
         people, things = np.random.default_rng([self.spec.seed, 1]), np.random.default_rng([self.spec.seed, 2])
         self._draw_users(people)
         self._draw_items(things)
-        self._trend_K = _halves(np.random.default_rng([self.spec.seed, 4]))
+        popular_K = np.argsort(np.argsort(self.interest_UK.mean(axis=0))) >= len(TOPICS) // 2
+        self._trend_K = np.where(popular_K, -TREND, TREND)
         self._user_index = {user_id: index for index, user_id in enumerate(self.user_ids)}
         self._item_index = {item_id: index for index, item_id in enumerate(self.item_ids)}
 
@@ -173,11 +174,6 @@ class World:
     def time(self, days: float) -> datetime:
         """Days since start as a moment, to the microsecond."""
         return self.spec.start + timedelta(microseconds=round(days * 86_400_000_000))
-
-
-def _halves(rng: np.random.Generator) -> np.ndarray:
-    """What a shift of taste adds to each topic, (K,): TREND to a random half of them, -TREND to the others."""
-    return np.where(rng.permutation(len(TOPICS)) < len(TOPICS) // 2, TREND, -TREND)
 
 
 def examination(position_N: np.ndarray | Sequence[int]) -> np.ndarray:
