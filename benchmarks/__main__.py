@@ -28,6 +28,8 @@ PROMISED = (
     "drift_detection",
     "monitor_time",
     "judge_power",
+    "rollback_time",
+    "rollout_errors",
     "score_all",
     "alarm_storm",
 )
