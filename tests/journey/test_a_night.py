@@ -13,11 +13,15 @@ import pytest
 
 from cli.data_commands import generate_world
 from cli.night_commands import start_night
+from cli.night_estimate import read_estimate
+from cli.report_page import render
+from cli.report_story import read_story
 from cli.run_view import RunView
 from cli.score_commands import start_scoring
 from cli.serving_commands import ask
 from cli.site import Site
 from cli.stage import read_release, read_releases, read_traffic
+from support.dashboard import OF_NIGHTS, is_emitted, shown
 from support.deployed import deployed, run_to_its_end
 from support.live_lists import exported_lists, live_lists
 from understudy.adapters.aws_items import from_item
@@ -85,6 +89,33 @@ def test_a_release_knows_where_it_comes_from(site, first):
     }
     assert lineage["snapshots"]["events"]
     assert lineage["cost_usd"] > 0
+
+
+def test_a_night_tells_what_the_dashboard_shows_of_nights(site, first):
+    of_nights = [one for one in shown(site) if one.name in OF_NIGHTS]
+    assert {one.name for one in of_nights} == OF_NIGHTS
+    eventually(lambda: all(is_emitted(site, one) for one in of_nights))
+
+
+def test_the_report_tells_of_the_night_its_cost_and_who_serves_since(site, first):
+    story = read_story(site, 1, datetime.now(UTC))
+    assert story.silent == {}
+    night, page = story.nights[0], render(story)
+    assert (night.release, len(night.jobs)) == (first["release_id"], 7)
+    assert story.history.changes[-1].champion.release == first["release_id"]
+    assert {job.status for job in night.jobs} == {"Completed"}
+    for said in (night.name, "passed the gate", f"{first['release_id']} 100 %"):
+        assert said in page
+
+
+def test_the_next_night_is_estimated_from_the_one_that_was(site, first):
+    estimate = read_estimate(site, datetime.now(UTC), None, REQUEST["window_days"])
+    (past,) = estimate.past
+    assert past.rows == estimate.rows > 20_000
+    found, cost = estimate.of_night(), estimate.of_cost()
+    assert found.low < past.seconds < found.high
+    assert cost is not None
+    assert cost.middle == pytest.approx(read_release(site, first["release_id"])["lineage"]["cost_usd"], rel=0.05)
 
 
 def test_an_answer_comes_from_the_release_on_stage_whole(site, first, answer):
