@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from understudy.adapters.cached import CachedTraffic
+from support.releases import release
+from understudy.adapters.cached import CachedReleases, CachedTraffic
 from understudy.contracts.traffic import Standing
 from understudy.domain.traffic_moves import By, first
 from understudy.errors import StepFailed
@@ -58,3 +59,28 @@ def test_a_clock_set_back_does_not_keep_an_old_traffic(clock):
     traffic.current()
     clock["now"] -= 300
     assert traffic.current() == (down, True)
+
+
+def test_every_release_that_traffic_names_is_read_before_its_first_user():
+    asked = []
+
+    def read(release_id, _timeout_s):
+        asked.append(release_id)
+        return release(release_id) if release_id != "r-gone" else None
+
+    releases = CachedReleases(read)
+    both = TRAFFIC.next(
+        change_id="c-2", reason="stage", changed_at=TRAFFIC.changed_at, candidate=Standing(release="r-2", slot="green")
+    )
+    releases.expect(both, 0.06)
+    assert asked == ["r-1", "r-2"]
+    assert releases.get("r-2", 0.0).release_id == "r-2"
+    assert asked == ["r-1", "r-2"]
+    releases.expect(
+        both.next(
+            change_id="c-3", reason="x", changed_at=both.changed_at, candidate=Standing(release="r-gone", slot="green")
+        ),
+        0.06,
+    )
+    with pytest.raises(StepFailed, match="not registered"):
+        releases.get("r-gone", 0.06)

@@ -18,6 +18,7 @@ from understudy.adapters.aws_wire import DynamoReads, SignedHttp
 from understudy.adapters.cached import CachedReleases, CachedTraffic
 from understudy.contracts.release import ReleaseRecord
 from understudy.contracts.serving import RecommendRequest
+from understudy.contracts.traffic import Traffic
 from understudy.domain.recommendation import Deadline, Kitchen, Rules
 from understudy.domain.serving import Served, dimensions_of, metrics_of, serve
 from understudy.domain.tokens import new_request_id, sign
@@ -103,20 +104,30 @@ class RecommendWorld:
     def warm(self) -> None:
         """Read at the start of the process what the first request would wait for. What fails is read again then."""
         try:
-            traffic, _ = self.traffic.current()
+            self.traffic.current()
             self.key.get(self.wall(), 2.0)
-            if traffic is not None:
-                self.releases.get(traffic.champion.release, 2.0)
         except (StepFailed, InvalidInput, ClientError):
             return
 
 
 def recommend_world(settings: RecommendSettings, http: SignedHttp | None = None) -> RecommendWorld:
     http = http or SignedHttp()
-    reads = DynamoReads(http, STATE_READ_S)
 
     def read_release(release_id: str, timeout_s: float) -> ReleaseRecord | None:
         return DynamoReleases(DynamoReads(http, max(timeout_s, STATE_READ_S)), settings.releases_table).get(release_id)
+
+    releases = CachedReleases(read_release)
+
+    def traffic_read(timeout_s: float) -> Callable[[], Traffic | None]:
+        current = DynamoTraffic(DynamoReads(http, timeout_s), settings.traffic_table).current
+
+        def read() -> Traffic | None:
+            traffic = current()
+            if traffic is not None:
+                releases.expect(traffic, timeout_s)
+            return traffic
+
+        return read
 
     rules = Rules(settings.candidates, settings.exploration_bp, settings.max_per_author, settings.max_per_topic_share)
     kitchen = Kitchen(
@@ -129,12 +140,9 @@ def recommend_world(settings: RecommendSettings, http: SignedHttp | None = None)
     return RecommendWorld(
         settings,
         CachedTraffic(
-            DynamoTraffic(reads, settings.traffic_table).current,
-            settings.traffic_ttl_ms / 1000,
-            time.time,
-            DynamoTraffic(DynamoReads(http, FIRST_READ_S), settings.traffic_table).current,
+            traffic_read(STATE_READ_S), settings.traffic_ttl_ms / 1000, time.time, traffic_read(FIRST_READ_S)
         ),
-        CachedReleases(read_release),
+        releases,
         kitchen,
         SecretKey(http, settings.token_secret_arn),
         Firehose(http, settings.served_stream),

@@ -6,6 +6,7 @@ Ages are counted by the wall clock: a Lambda's monotonic clock may stand still w
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
 from threading import Lock, Thread
 
@@ -86,6 +87,13 @@ class CachedReleases:
     def __init__(self, read: Callable[[str, float], ReleaseRecord | None]) -> None:
         self._read = read
         self._records: dict[str, ReleaseRecord] = {}
+
+    def expect(self, traffic: Traffic, timeout_s: float) -> None:
+        """Read whatever traffic names and is not known: a candidate's first users wait no longer than the champion's."""
+        for standing in (traffic.champion, traffic.candidate, traffic.previous):
+            if standing is not None:
+                with suppress(StepFailed):  # the request that needs it reads again, and says what is wrong
+                    self.get(standing.release, timeout_s)
 
     def get(self, release_id: str, timeout_s: float) -> ReleaseRecord:
         """
