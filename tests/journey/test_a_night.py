@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from cli.data_commands import generate_world
+from cli.monitor_runs import KINDS, MonitorRun, await_monitors, save_report, start_monitors
 from cli.night_commands import start_night
 from cli.night_estimate import read_estimate
 from cli.report_page import render
@@ -21,6 +22,8 @@ from cli.score_commands import start_scoring
 from cli.serving_commands import ask
 from cli.site import Site
 from cli.stage import read_release, read_releases, read_traffic
+from cli.tastes import tastes_of
+from simulator.traffic import Options, run
 from support.dashboard import OF_NIGHTS, is_emitted, shown
 from support.deployed import deployed, run_to_its_end
 from support.live_lists import exported_lists, live_lists
@@ -226,6 +229,57 @@ def test_a_forged_recommendation_id_is_refused(site, answer):
     status, said = site.signed("execute-api", "POST", f"{site.outputs['ApiUrl']}/events", body)
     assert 400 <= status < 500
     assert said["error"]["what"]
+
+
+@pytest.fixture(scope="module")
+def watched(site: Site, first: dict[str, Any], answer: dict[str, Any], tmp_path_factory) -> list[MonitorRun]:
+    """Every monitor, over some seconds of simulated people."""
+    began = datetime.now(UTC)
+    options = Options(rps=12, seconds=8, log=tmp_path_factory.mktemp("traffic") / "log.jsonl")
+    asked = run(site, tastes_of(site), options).asked
+    s3, bucket, ranker = site.client("s3"), site.outputs["LakeBucket"], f"capture/{site.stack}-ranker/"
+
+    def lines(prefix: str) -> int:
+        found = s3.list_objects_v2(Bucket=bucket, Prefix=prefix).get("Contents", [])
+        return sum(s3.get_object(Bucket=bucket, Key=one["Key"])["Body"].read().count(b"\n") for one in found)
+
+    eventually(lambda: lines("served/") >= asked and lines(ranker) >= 20 and lines("feedback/") > asked)
+    runs = start_monitors(site, KINDS, began, datetime.now(UTC))
+    await_monitors(site, runs)
+    return runs
+
+
+def test_every_monitor_looks_at_real_traffic_and_tells_cloudwatch(site, first, watched):
+    assert {monitor.kind: monitor.status for monitor in watched} == dict.fromkeys(KINDS, "SUCCEEDED"), [
+        monitor.said for monitor in watched
+    ]
+    assert {monitor.release_id for monitor in watched} == {first["release_id"]}
+    pages = site.client("cloudwatch").get_paginator("list_metrics").paginate(Namespace="Understudy/Monitors")
+    emitted = {
+        (metric["MetricName"], *sorted((one["Name"], one["Value"]) for one in metric["Dimensions"]))
+        for page in pages
+        for metric in page["Metrics"]
+    }
+    for kind in KINDS:
+        common = (("Endpoint", f"{site.stack}-ranker"), ("MonitoringSchedule", f"{site.stack}-{kind}"))
+        assert {(f"{which}violations", *common) for which in ("", "schema_", "drift_")} <= emitted
+
+
+def test_a_monitors_report_lies_in_the_bucket_whole(site, watched, tmp_path):
+    for monitor in watched:
+        file = save_report(site, monitor, tmp_path)
+        assert file is not None
+        page = file.read_text()
+        assert monitor.release_id in page
+        assert "What was read" in page
+    assert "<svg" in (tmp_path / "data-quality.html").read_text()
+
+
+def test_a_window_in_which_nobody_came_is_no_data(site, first):
+    (monitor,) = start_monitors(site, ["bias"], datetime(2020, 1, 1, tzinfo=UTC), datetime(2020, 1, 2, tzinfo=UTC))
+    await_monitors(site, [monitor])
+    assert monitor.status == "FAILED"
+    assert monitor.said.startswith("Job inputs had no data")
 
 
 @pytest.fixture(scope="module")
