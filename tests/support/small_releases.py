@@ -98,7 +98,12 @@ def _put_index(site: Site, index: str, tower_id: str) -> None:
     assert status == 200, said
     for number in range(ITEMS):
         vector = [math.sin(number + place) for place in range(64)]
-        document = {"item_id": f"i-{number}", "title": f"Item {number} of {index}", "item_topic": "news", "vector": vector}
+        document = {
+            "item_id": f"i-{number}",
+            "title": f"Item {number} of {index}",
+            "item_topic": "news",
+            "vector": vector,
+        }
         status, said = site.signed("es", "PUT", f"{url}/_doc/i-{number}", document)
         assert status in (200, 201), said
     site.signed("es", "POST", f"{url}/_refresh")

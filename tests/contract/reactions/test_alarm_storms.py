@@ -24,7 +24,7 @@ ENGINES = [
         ],
     ),
 ]
-EVENTS, STORMS, DAYS = examples(200, 2000), examples(3, 50), examples(4, 20)
+EVENTS, STORMS, DAYS = examples(150, 2000), examples(3, 50), examples(2, 20)
 
 
 @pytest.fixture(params=ENGINES)

@@ -25,10 +25,10 @@ from support.small_releases import approve_release, put_release
 from understudy.adapters.aws_items import to_item
 from understudy.domain.outcomes import hour_of, partition
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(600)
 PARAMETERS = {"BakeSeconds": "200", "LookSeconds": "1", "DrainSeconds": "3", "Approval": "manual"}
 DAY_S = 86_400.0
-until = partial(until_within, patience_s=120)
+until = partial(until_within, patience_s=240)
 WHERE: dict[str, Any] = {"stack": "understudy", "state": Path("nowhere")}  # the environment names the account
 
 

@@ -96,7 +96,9 @@ def asked_of(ended: EndedDetail, asked: dict[str, Any]) -> RollBackInput:
     at = datetime.fromtimestamp(ended.stopped_ms / 1000, UTC)
     if "rollout_id" in asked:  # a roll_back: what it was asked for stands, and its age counts from the first
         was = RollBackInput.model_validate({"asked_at": datetime.fromtimestamp(ended.started_ms / 1000, UTC), **asked})
-        pause_s = min(LONGEST_PAUSE_S, PAUSE_S * (2**was.attempt - 1))  # the first goes on at once: most were only killed
+        pause_s = min(
+            LONGEST_PAUSE_S, PAUSE_S * (2**was.attempt - 1)
+        )  # the first goes on at once: most were only killed
         return was.model_copy(update={"attempt": was.attempt + 1, "pause_s": pause_s})
     verdict = ended.error == VERDICT_ERROR
     reason = str(ended.cause) if verdict else f"roll_out ended with {ended.error or ended.status}"
