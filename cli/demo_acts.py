@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # numpy and uvloop, which --help must not wait for
     from simulator.tastes import ChangingTastes
     from simulator.traffic import Background
 
-DAYS_AHEAD = 5  # of the simulated world, up to today: one each for acts 2 and 3, three for act 4
+DAYS_AHEAD = 9  # of the simulated world, up to today: one each for acts 2 and 3, seven for act 4
 STARTED_S, ENDED_S = 120.0, 900.0  # patience with an approval on its way, and with a whole rollout
 QUIET = 0.1  # of the rehearsals' traffic: models are trained meanwhile, on the same two cores
 POLL_S = 1.0

@@ -7,8 +7,8 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
-from cli.data_commands import shift_taste
-from cli.demo_acts import ENDED_S, POLL_S, Drama, add_a_day, full_house, wait_for
+from cli.data_commands import add_day, shift_taste
+from cli.demo_acts import ENDED_S, POLL_S, Drama, full_house, wait_for
 from cli.monitor_runs import MonitorRun, await_monitors, start_monitors
 from cli.night_commands import watch_run
 from cli.options import console
@@ -18,7 +18,7 @@ from cli.stage import read_traffic
 from cli.tastes import tastes_of
 
 KINDS = ("model-quality", "ranking-quality")
-DAYS = 3  # that go by before the monitors look again, and what the retraining learns from
+DAYS = 7  # that go by before the monitors look again; DriftWindowDays: what the retraining learns from
 LOOK_S, CROWD = 35, 2.0  # how long users meet the change before the monitors look, and how many come meanwhile
 LOOKS = 4  # over all since the change, until it is no chance any more
 TOLD_S = 12.0  # until the last of these users has told, and the streams have delivered: then their labels are complete
@@ -95,8 +95,8 @@ def _shift(drama: Drama) -> None:
     assert drama.people is not None  # noqa: S101 - the acts that rehearse have users
     shift_taste(drama.site)
     drama.note("[red]what people like changes[/]: what was popular is no more, and nobody tells the system")
-    for _ in range(DAYS):
-        add_a_day(drama)
+    events = sum(add_day(drama.site)[1] for _ in range(DAYS))
+    drama.note(f"a week goes by: {events:,} events are in the lake")
     drama.people.now = tastes_of(drama.site, cold_share=0.02)
     drama.serves_since = datetime.now(UTC), time.monotonic()
 

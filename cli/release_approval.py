@@ -38,9 +38,10 @@ def approve(release_id: Release, reason: Why = None, stack: Stack = STACK, state
     packages = packages_of(record)
     if len(packages) != 2:
         raise Problem(f"{release_id} has {len(packages)} packages in the registry; expected its two")
+    follows = _whats_next(site, record)  # before: a moment later its rollout runs, if only to be superseded
     for package in packages:
         decide(site.client("sagemaker"), package, "Approved", reason or f"approved by {operator()}")
-    console.print(f"both packages of [bold]{release_id}[/] are approved; {_whats_next(site, record)}")
+    console.print(f"both packages of [bold]{release_id}[/] are approved; {follows}")
 
 
 def reject(release_id: Release, reason: Why = None, stack: Stack = STACK, state: State = STATE) -> None:

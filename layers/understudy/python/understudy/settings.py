@@ -139,9 +139,7 @@ class PlanMonitorSettings(Settings):
     artifact_bucket: str
     ranker_endpoint: str
     monitor_period_seconds: int
-    settle_s: int = (
-        180  # until a period's last objects are there: Firehose holds records for 60 s, an endpoint its captures
-    )
+    settle_s: int = 180  # until a period's last objects are there: Firehose holds records for 60 s, endpoints captures
     label_days: int = 3  # until labels are complete
 
 
