@@ -32,6 +32,7 @@ PROMISED = (
     "rollout_errors",
     "score_all",
     "alarm_storm",
+    "recovery",
 )
 OURS = ("front_door", "invoke_endpoint", "machine_steps")  # costs of the local account, watched for ourselves
 FILE = Path("build/bench.json")
