@@ -16,14 +16,16 @@ from cli.run_view import RunView
 from cli.site import Site
 from cli.stage import read_release, read_traffic
 from support.deployed import deployed, run_to_its_end
-from support.small_releases import approve_release, put_release
+from support.small_releases import ITEMS, approve_release, put_release
+from understudy.adapters.aws_coverage import DynamoShown
 from understudy.adapters.aws_items import from_item, to_item
+from understudy.domain.coverage import EMPTY, GROUPS, add
 from understudy.domain.outcomes import hour_of, partition
 
 pytestmark = pytest.mark.timeout(240)
 PARAMETERS = {"BakeSeconds": "4", "LookSeconds": "1", "DrainSeconds": "3", "HoldbackBp": "1000"}
 ENDPOINTS = ("understudy-two-tower", "understudy-ranker")
-STEP = 20  # every 20th bucket has a user
+STEP = 19  # every 19th bucket has a user, so that each of the judge's groups of buckets has some
 
 
 @dataclass
@@ -39,13 +41,22 @@ class Users:
     def count(self, candidate: str, control: str, *, first_version: int) -> None:
         """Outcomes of a whole rollout, written before it begins: the version of each of its stages is known."""
         for version, share in enumerate((1000, 5000, 9000), first_version):
-            self._put(self._rows(candidate, version, range(0, share, STEP)))
-            self._put(self._rows(control, version, range(share, 10000, STEP)))
+            for release_id, buckets in ((candidate, range(0, share, STEP)), (control, range(share, 10000, STEP))):
+                self._put(self._rows(release_id, version, buckets))
+                self._show(release_id, version)
 
     def _rows(self, release_id: str, version: int, buckets: range) -> list[dict[str, Any]]:
         pk = partition(release_id, version, hour_of(datetime.now(UTC)))
         counts = {"requests": 20, "impressions": 100, "latency_le_20": 20, "errors": 8 * (release_id == self.bad)}
         return [{"pk": pk, "sk": f"{bucket:04d}", "clicks": 30 + bucket // STEP % 7, **counts} for bucket in buckets]
+
+    def _show(self, release_id: str, version: int) -> None:
+        """Every item, to users of every group: the few lists that somebody really asked for add nothing to that."""
+        sketch, now = bytearray(EMPTY), datetime.now(UTC)
+        for group in range(GROUPS):
+            add(sketch, group, (f"i-{number}" for number in range(ITEMS)))
+        rows = {partition(release_id, version, hour_of(now)): sketch}
+        DynamoShown(self.site.client("dynamodb"), self.site.outputs["OutcomesTable"]).put(rows, "lists", now)
 
     def _put(self, rows: list[dict[str, Any]]) -> None:
         requests = [{"PutRequest": {"Item": to_item(row)}} for row in rows]
