@@ -18,7 +18,7 @@ from cli.stage import read_traffic
 from cli.tastes import tastes_of
 
 KINDS = ("model-quality", "ranking-quality")
-DAYS = 7  # that go by before the monitors look again; DriftWindowDays: what the retraining learns from
+DAYS = 7  # that go by at least before the monitors look again; DriftWindowDays: what the retraining learns from
 LOOK_S, CROWD = 35, 2.0  # how long users meet the change before the monitors look, and how many come meanwhile
 LOOKS = 4  # over all since the change, until it is no chance any more
 TOLD_S = 12.0  # until the last of these users has told, and the streams have delivered: then their labels are complete
@@ -95,10 +95,21 @@ def _shift(drama: Drama) -> None:
     assert drama.people is not None  # noqa: S101 - the acts that rehearse have users
     shift_taste(drama.site)
     drama.note("[red]what people like changes[/]: what was popular is no more, and nobody tells the system")
-    events = sum(add_day(drama.site)[1] for _ in range(DAYS))
-    drama.note(f"a week goes by: {events:,} events are in the lake")
+    days = _days_left(drama)
+    if days < DAYS:
+        raise Problem(f"the world has {days} days left and the change needs {DAYS}; `make clean` begins anew")
+    events = sum(add_day(drama.site)[1] for _ in range(days))
+    drama.note(f"{days} days go by, up to today: {events:,} events are in the lake")
     drama.people.now = tastes_of(drama.site, cold_share=0.02)
     drama.serves_since = datetime.now(UTC), time.monotonic()
+
+
+def _days_left(drama: Drama) -> int:
+    """Of the world, until today's midnight: what a retraining by drift takes for the newest days."""
+    from simulator.registry import read_world
+
+    world = read_world(drama.site.client("dynamodb"), drama.site.outputs["StateTable"])
+    return world.spec.days - world.days_written if world else 0
 
 
 def _wait_for_retraining(drama: Drama) -> str:
