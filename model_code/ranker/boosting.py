@@ -18,6 +18,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import lightgbm
 
+from ranker.scorer import ServedForm
+
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
@@ -39,6 +41,9 @@ class Parameters:
     smoothing: float = 20.0
     num_threads: int = 2
     seed: int = 7
+    served_form: str = (
+        "measured"  # or the form to serve whatever its latency, so that a seed gives one ranker everywhere
+    )
 
     def __post_init__(self) -> None:
         problems = [
@@ -52,6 +57,10 @@ class Parameters:
                 f"early_stopping_rounds is {self.early_stopping_rounds}; expected 1 or more",
             ),
             (self.smoothing > 0, f"smoothing is {self.smoothing}; expected more than 0"),
+            (
+                self.served_form in ("measured", *ServedForm),
+                f"served_form is {self.served_form!r}; expected measured, {' or '.join(ServedForm)}",
+            ),
         ]
         wrong = [sentence for holds, sentence in problems if not holds]
         if wrong:
@@ -59,7 +68,7 @@ class Parameters:
 
     def for_lightgbm(self) -> dict[str, Any]:
         """Deterministic by seed: same rows, same trees, whatever the number of threads."""
-        ours = {"num_iterations", "early_stopping_rounds", "smoothing"}
+        ours = {"num_iterations", "early_stopping_rounds", "smoothing", "served_form"}
         return {
             **{name: value for name, value in asdict(self).items() if name not in ours},
             "objective": "binary",

@@ -65,7 +65,10 @@ def train_both(plan: Plan, train: Samples, validation: Samples, parameters: Para
         form: fit_form(form, encoder, (encoded, train.labels), (later, validation.labels), parameters, validation)
         for form in ServedForm
     }
-    picked, reason = pick(fitted[ServedForm.ONNX], fitted[ServedForm.BOOSTER])
+    if parameters.served_form == "measured":
+        picked, reason = pick(fitted[ServedForm.ONNX], fitted[ServedForm.BOOSTER])
+    else:
+        picked, reason = fitted[ServedForm(parameters.served_form)], "named by the hyperparameter served_form"
     matrix = later.matrix(picked.form.value)
     calibration = fit_calibration(picked.margins(matrix), validation.labels)
     columns = [name for name, _ in plan.columns]

@@ -146,11 +146,25 @@ def test_served_scores_stand_at_position_one_whatever_the_cell_says(prepared, op
     assert sum(tenth_given["scores"]) < sum(first["scores"])
 
 
-def test_same_seed_same_ranker_and_another_seed_another(prepared, opt, tmp_path):
-    assert train_here(prepared, tmp_path / "again")[0] == 0
-    assert train_here(prepared, tmp_path / "other", "--seed", "8")[0] == 0
+def test_same_seed_and_form_same_ranker_and_another_seed_another(prepared, opt, tmp_path):
+    form = ("--served_form", manifest_of(opt)["served_form"])  # left to a stopwatch, two runs may serve two forms
+    assert train_here(prepared, tmp_path / "again", *form)[0] == 0
+    assert train_here(prepared, tmp_path / "other", *form, "--seed", "8")[0] == 0
+    assert manifest_of(tmp_path / "again")["served_form_reason"] == "named by the hyperparameter served_form"
     assert manifest_of(tmp_path / "again")["ranker_id"] == manifest_of(opt)["ranker_id"]
     assert manifest_of(tmp_path / "other")["ranker_id"] != manifest_of(opt)["ranker_id"]
+
+
+@pytest.mark.parametrize("form", ["onnx", "booster"])
+def test_a_named_form_is_served_whatever_its_latency(prepared, tmp_path, form):
+    assert train_here(prepared, tmp_path, "--served_form", form)[0] == 0
+    assert manifest_of(tmp_path)["served_form"] == form
+
+
+def test_a_form_nobody_serves_is_refused_by_name(prepared, tmp_path):
+    code, errors = train_here(prepared, tmp_path, "--served_form", "gbm")
+    assert code != 0
+    assert "served_form is 'gbm'; expected measured, onnx or booster" in errors
 
 
 def test_a_truncated_model_is_refused_before_it_serves(prepared, opt, tmp_path):
