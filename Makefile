@@ -24,7 +24,7 @@ run: $(READY) ## the whole night on this laptop, with live progress, and recomme
 	$(BIN)/understudy demo
 
 test: $(READY) sam-check check ## everything a laptop can prove
-	$(BIN)/pytest tests/contract tests/journey
+	$(BIN)/pytest -n 2 --dist loadfile tests/contract tests/journey
 
 check: $(READY) ## lint, types, unit tests and the house rules, in under two minutes
 	$(BIN)/ruff check .

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from time import sleep
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from cli.run_names import run_name
 from cli.run_view import FINAL
 from cli.site import Site
 
@@ -41,7 +42,7 @@ def start_monitors(
 ) -> list[MonitorRun]:
     """One execution a kind, over the window [start, end)."""
     window = {"window_start": start.isoformat(), "window_end": end.isoformat(), "labels": labels, "reason": reason}
-    stem = f"hand-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    stem = run_name("hand")
     return [
         MonitorRun(kind, _start(site, f"{stem}-{number}", {"kind": kind, **window}))
         for number, kind in enumerate(kinds, 1)

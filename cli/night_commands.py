@@ -11,6 +11,7 @@ import typer
 from rich.live import Live
 
 from cli.options import STACK, STATE, Stack, State, console
+from cli.run_names import run_name
 from cli.run_view import FINAL, RunView
 from cli.site import Problem, Site, connect
 
@@ -94,7 +95,7 @@ def start_night(site: Site, request: dict[str, Any], *, anew: bool = False) -> s
         began_with = json.loads(states.describe_execution(executionArn=last["executionArn"])["input"])
         request = {**began_with, **window, **request}
         console.print(f"night {last['name']} failed: a new one takes the same window and finds its finished jobs")
-    name = f"night-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    name = run_name("night")
     return states.start_execution(stateMachineArn=machine, name=name, input=json.dumps(request))["executionArn"]
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
 from cli.night_commands import watch_run
 from cli.options import STACK, STATE, Stack, State, console
+from cli.run_names import run_name
 from cli.site import Site, connect
 
 
@@ -46,7 +46,7 @@ def score(
 
 def start_scoring(site: Site, request: dict[str, Any]) -> str:
     """ARN of a new run; what an earlier one of the same day, release and users finished is found by its hash."""
-    name = f"score-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    name = run_name("score")
     started = site.client("stepfunctions").start_execution(
         stateMachineArn=site.outputs["ScoreAllMachineArn"], name=name, input=json.dumps(request)
     )

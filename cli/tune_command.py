@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -12,6 +11,7 @@ from rich.table import Table
 
 from cli.night_commands import watch_run
 from cli.options import STACK, STATE, Stack, State, console
+from cli.run_names import run_name
 from cli.site import Problem, Site, connect
 
 SHOWN = 5  # trials of a search in its table
@@ -77,7 +77,7 @@ def start_search(site: Site, models: list[str], **request: Any) -> str:
     asked = {"models": models, **{name: value for name, value in request.items() if value is not None}}
     if "strategy" in asked:
         asked["strategy"] = asked["strategy"].capitalize()
-    name = f"tune-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    name = run_name("tune")
     answer = site.client("stepfunctions").start_execution(
         stateMachineArn=site.outputs["TuneMachineArn"], name=name, input=json.dumps(asked)
     )
