@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from benchmarks.judge_world import EDGES
 from understudy.domain.judge import JudgePolicy
-from understudy.domain.judge.clusters import Rate, excess_of, ratio_of, tallies
+from understudy.domain.judge.clusters import Rate, rates_of, ratio_of, tallies
 from understudy.domain.judge.evalues import SLOWER, WORSE, EValue, rate_e_process
 from understudy.domain.judge.latency import p95_ms, tail_edge
 
@@ -46,7 +46,8 @@ def errors(seed: int, runs: int, *, candidate: float, champion: float, policy: J
 
         def beyond(n: int, of: Callable[[int], tuple[Rate, Rate]] = rates) -> bool:
             ratio = ratio_of([of(n)])
-            return excess_of([of(n)]) >= policy.min_error_excess and (ratio is None or ratio >= policy.max_error_ratio)
+            ours, theirs = rates_of([of(n)])
+            return ours - theirs >= policy.min_error_excess and (ratio is None or ratio >= policy.max_error_ratio)
 
         found[0, run], found[1, run] = _first(rates, WORSE, alpha, beyond)
         found[2, run] = plug_in(failed[0], failed[1].reshape(MOST, CONTROLS).sum(axis=1), alpha)

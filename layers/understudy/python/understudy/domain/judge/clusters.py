@@ -72,12 +72,15 @@ def ratio_of(rates: Sequence[tuple[Rate, Rate]]) -> float | None:
     return above / below if below else None
 
 
-def excess_of(rates: Sequence[tuple[Rate, Rate]]) -> float:
-    """Difference of the rates, weighted as in `ratio_of`; 0 without exposure in both arms."""
-    above = weights = 0.0
+def rates_of(rates: Sequence[tuple[Rate, Rate]]) -> tuple[float, float]:
+    """Candidate's and champion's rate over windows, weighted as in `ratio_of`; both 0 without exposure in both arms.
+
+    The same weights for both arms: a change of share between windows is no difference between them.
+    """
+    ours = theirs = weights = 0.0
     for candidate, champion in rates:
-        exposure = candidate.exposure + champion.exposure
         if candidate.exposure and champion.exposure:
-            weight = candidate.exposure * champion.exposure / exposure
-            above, weights = above + weight * (candidate.value - champion.value), weights + weight
-    return above / weights if weights else 0.0
+            weight = candidate.exposure * champion.exposure / (candidate.exposure + champion.exposure)
+            ours, theirs = ours + weight * candidate.value, theirs + weight * champion.value
+            weights += weight
+    return (ours / weights, theirs / weights) if weights else (0.0, 0.0)

@@ -7,7 +7,7 @@ from math import exp
 from typing import Any
 
 from understudy.domain.judge.clicks import click_rates, compare
-from understudy.domain.judge.clusters import Rate, excess_of, rate, ratio_of, tallies
+from understudy.domain.judge.clusters import Rate, rate, rates_of, ratio_of, tallies
 from understudy.domain.judge.evalues import FEWER, SLOWER, WORSE, EValue, Prior, rate_e_process
 from understudy.domain.judge.finding import Finding
 from understudy.domain.judge.latency import p95_ms, p95_ratio, slow_rates
@@ -20,33 +20,28 @@ Windows = Sequence[StageWindow]
 
 
 def errors(windows: Windows, policy: JudgePolicy) -> Finding:
-    return _share_of_requests("errors", "error rate", windows, policy, policy.max_error_ratio, policy.min_error_excess)
+    """More requests that the assigned release failed, a step left out or late being a failure of the whole.
 
+    Degraded answers are no guardrail of their own: what a release leaves out is an error of it already, and what users
+    see beyond that comes of features, which belong to no release, or of the champion that stepped in.
+    """
 
-def degraded(windows: Windows, policy: JudgePolicy) -> Finding:
-    return _share_of_requests(
-        "degraded", "share of degraded answers", windows, policy, policy.max_degraded_ratio, policy.min_degraded_excess
-    )
-
-
-def _share_of_requests(
-    metric: str, what: str, windows: Windows, policy: JudgePolicy, max_ratio: float, min_excess: float
-) -> Finding:
     def of(arm: ArmOutcomes) -> Rate:
-        return rate((getattr(each, metric), each.requests) for each in arm.buckets)
+        return rate((each.errors, each.requests) for each in arm.buckets)
 
     rates, found = _bets(windows, lambda window: (of(window.candidate), of(window.champion)), WORSE)
     since = rates[found.since :]
-    ratio, excess = ratio_of(since), excess_of(since)
-    beyond = excess >= min_excess and (ratio is None or ratio >= max_ratio)
-    numbers = _numbers(found, policy.alpha(metric), rates) | {
+    ratio, (ours, theirs) = ratio_of(since), rates_of(since)
+    excess = ours - theirs
+    beyond = excess >= policy.min_error_excess and (ratio is None or ratio >= policy.max_error_ratio)
+    numbers = _numbers(found, policy.alpha("errors"), rates) | {
         "ratio": ratio,
         "excess": excess,
-        "tolerated_ratio": max_ratio,
-        "tolerated_excess": min_excess,
+        "tolerated_ratio": policy.max_error_ratio,
+        "tolerated_excess": policy.min_error_excess,
     }
-    sentence = f"{what} {_percent(since[-1][0].value)} on the candidate, {_percent(since[-1][1].value)} on the champion"
-    return Finding(metric, found.shown(policy.alpha(metric)) and beyond, sentence, numbers)
+    sentence = f"error rate {ours:.2%} on the candidate, {theirs:.2%} on the champion"
+    return Finding("errors", found.shown(policy.alpha("errors")) and beyond, sentence, numbers)
 
 
 def latency(windows: Windows, policy: JudgePolicy) -> Finding:
@@ -120,10 +115,6 @@ def _arm(each: Rate) -> dict[str, float]:
 def _e(found: EValue) -> float:
     """JSON has no infinity: e-values end at 1e304."""
     return exp(min(found.log_e, LARGEST_LOG))
-
-
-def _percent(value: float) -> str:
-    return f"{value:.2%}"
 
 
 def _ms(value: float | None) -> str:

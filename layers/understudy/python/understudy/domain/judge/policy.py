@@ -12,8 +12,7 @@ ALPHA_PARTS = {
     "latency": 1 / 4,
     "clicks": 1 / 4,
     "sample_ratio": 1 / 8,
-    "degraded": 1 / 16,
-    "coverage": 1 / 16,
+    "coverage": 1 / 8,
 }
 
 
@@ -34,7 +33,6 @@ class JudgePolicy:
     delta : relative loss of clicks per impression that is tolerated; in (0, 1).
     max_error_ratio, min_error_excess : candidate's error rate over the champion's, and the difference (share of requests).
     max_latency_ratio : candidate's p95 over the champion's.
-    max_degraded_ratio, min_degraded_excess : as for errors, of answers that were served with a step left out.
     max_share_deviation : relative deviation of the candidate's share of requests from its design.
     min_coverage_ratio : candidate's distinct items shown over the champion's, at as many requests.
     max_error_rate : error rate of an arm above which nothing is promoted, whoever is to blame.
@@ -48,8 +46,6 @@ class JudgePolicy:
     max_error_ratio: float = 1.25
     min_error_excess: float = 0.001
     max_latency_ratio: float = 1.2
-    max_degraded_ratio: float = 1.5
-    min_degraded_excess: float = 0.01
     max_share_deviation: float = 0.05
     min_coverage_ratio: float = 0.5
     max_error_rate: float = 0.05
@@ -62,9 +58,9 @@ class JudgePolicy:
             self._check(name, 0 < getattr(self, name) < 0.5, "in (0, 0.5)")
         for name in ("delta", "max_error_rate", "min_coverage_ratio"):
             self._check(name, 0 < getattr(self, name) < 1, "in (0, 1)")
-        for name in ("max_error_ratio", "max_latency_ratio", "max_degraded_ratio"):
+        for name in ("max_error_ratio", "max_latency_ratio"):
             self._check(name, 1 <= getattr(self, name) < float("inf"), "finite and at least 1")
-        for name in ("min_error_excess", "min_degraded_excess", "max_share_deviation"):
+        for name in ("min_error_excess", "max_share_deviation"):
             self._check(name, 0 <= getattr(self, name) < 1, "in [0, 1)")
         for name in ("min_requests", "min_buckets", "min_clicks"):
             self._check(

@@ -40,7 +40,6 @@ _COVERAGE = {
 }
 METRICS: dict[str, Any] = {
     "errors": _object(_BY_RATIO | {"excess": _NUMBER, "tolerated_excess": _NUMBER}),
-    "degraded": _object(_BY_RATIO | {"excess": _NUMBER, "tolerated_excess": _NUMBER}),
     "latency": _object(_BY_RATIO | {"p95_ms": _ARMS}),
     "clicks": _object(
         _RATES

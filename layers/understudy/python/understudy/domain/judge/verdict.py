@@ -15,7 +15,7 @@ from understudy.domain.judge.item_coverage import coverage
 from understudy.domain.judge.policy import JudgePolicy
 from understudy.domain.judge.shapes import StageEvidence, StageWindow, Verdict
 
-METRICS = (metrics.errors, metrics.latency, metrics.clicks, metrics.sample_ratio, metrics.degraded, coverage)
+METRICS = (metrics.errors, metrics.latency, metrics.clicks, metrics.sample_ratio, coverage)
 
 
 def judge(evidence: StageEvidence, policy: JudgePolicy) -> Verdict:
