@@ -13,7 +13,6 @@ from botocore.exceptions import ClientError
 
 from cli.job_costs import PARALLEL_READS
 from cli.site import Site
-from understudy.adapters.gauges import NAMESPACE
 
 MONITOR_KINDS = ("data-quality", "model-quality", "bias", "explainability", "ranking-quality")
 QUERIES_A_CALL = 500
@@ -60,7 +59,8 @@ def read_clicks(site: Site, releases: Iterable[str], since: datetime, until: dat
     """Live clicks by release and period, oldest first, from the metrics the aggregator tells."""
     period = period_of(until - since)
     asked = [(release, name) for release in releases for name in ("Impressions", "Clicks")]
-    queries = [_query(f"m{place}", name, release, period) for place, (release, name) in enumerate(asked)]
+    namespace = site.outputs["MetricsNamespace"]
+    queries = [_query(f"m{place}", namespace, name, release, period) for place, (release, name) in enumerate(asked)]
     sums: dict[tuple[str, datetime], dict[str, float]] = {}
     for start in range(0, len(queries), QUERIES_A_CALL):
         pages = site.client("cloudwatch").get_paginator("get_metric_data")
@@ -77,9 +77,9 @@ def read_clicks(site: Site, releases: Iterable[str], since: datetime, until: dat
     ]
 
 
-def _query(identity: str, name: str, release: str, period: int) -> dict[str, Any]:
+def _query(identity: str, namespace: str, name: str, release: str, period: int) -> dict[str, Any]:
     dimensions = [{"Name": "Release", "Value": release}]
-    metric = {"Namespace": NAMESPACE, "MetricName": name, "Dimensions": dimensions}
+    metric = {"Namespace": namespace, "MetricName": name, "Dimensions": dimensions}
     return {"Id": identity, "MetricStat": {"Metric": metric, "Period": period, "Stat": "Sum"}}
 
 

@@ -15,7 +15,8 @@ from aws_lambda_powertools import Logger
 from understudy.adapters import model_code
 from understudy.adapters.aws import DynamoReleases, DynamoTraffic, client
 from understudy.adapters.monitoring import plan_monitor
-from understudy.contracts.monitor import PlanMonitorEvent
+from understudy.contracts.monitor import MonitorPlan, PlanMonitorEvent
+from understudy.observability import count
 from understudy.settings import PlanMonitorSettings
 
 logger = Logger()
@@ -42,4 +43,11 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     stores, root = {"traffic": w.traffic.current(), "releases": w.releases, "s3": w.s3}, model_code.find_root()
     plan = plan_monitor(asked, w.settings, **stores, code_root=root)
     logger.info("monitor planned", **plan.model_dump(mode="json", exclude={"inputs"}))
+    if plan.action == "nothing":
+        tell_run(plan, w.settings.monitor_namespace)
     return plan.model_dump(mode="json")
+
+
+def tell_run(plan: MonitorPlan, namespace: str) -> None:
+    """Count the turn as a run, which its job would do: where there is nothing to monitor yet, silence is no fault."""
+    count({"runs": (1, "None")}, {"Endpoint": plan.endpoint, "MonitoringSchedule": plan.schedule}, namespace=namespace)

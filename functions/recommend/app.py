@@ -29,7 +29,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
         request = read_body(event, RecommendRequest)
         served, token = w.answer(request, deadline)
     except InvalidInput as error:
-        count(w.settings.metrics_namespace, {"Refused": (1, "Count")}, {"Code": error.code})
+        count({"Refused": (1, "Count")}, {"Code": error.code})
         return refusal(error)
     body = answer(200, served.answer(token))
     w.report(served, deadline)

@@ -52,8 +52,8 @@ class Findings:
         return {"violations": self.violations}
 
     def all_metrics(self) -> list[Metric]:
-        """Metrics, and the counts that alarms are made of: 0 is said too."""
+        """Metrics, and the counts that alarms are made of: 0 is said too, and that there was a run."""
         schema = sum(violation["constraint_check_type"] in SCHEMA_CHECKS for violation in self.violations)
-        counts = {"violations": len(self.violations), "schema_violations": schema}
+        counts = {"runs": 1, "violations": len(self.violations), "schema_violations": schema}
         counts["drift_violations"] = len(self.violations) - schema
         return [*self.metrics, *(Metric(name, float(count)) for name, count in counts.items())]

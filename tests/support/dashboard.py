@@ -73,7 +73,8 @@ def is_emitted(site: Site, one: Shown, dimension_value: str = "") -> bool:
 def _of_line(title: str, line: list[Any]) -> list[Shown]:
     options = line[-1] if isinstance(line[-1], dict) else {}
     if search := _SEARCH.search(options.get("expression", "")):
-        namespace, dimension, name = search.groups()
+        quoted, dimension, name = search.groups()
+        namespace = quoted.strip('"')
         return [Shown(title, namespace, name, ((dimension, ""),), searched=True)]
     if "expression" in options:
         return []  # arithmetic on lines of the same widget

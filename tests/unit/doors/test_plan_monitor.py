@@ -33,6 +33,7 @@ def door(artifacts, monkeypatch):
         lake_bucket="lake",
         artifact_bucket=BUCKET,
         ranker_endpoint="understudy-ranker",
+        monitor_namespace="Understudy/Monitors",
         monitor_period_seconds=3600,
     )
     parts = SimpleNamespace(settings=settings, traffic=MemoryTraffic(), releases=MemoryReleases(), s3=artifacts)
@@ -121,9 +122,25 @@ def test_the_day_of_complete_labels_is_its_own_releases_whoever_serves_now(door)
     assert listed(door, plan)["feedback"] == ["feedback/2026/11/24/23/x"]
 
 
-def test_nobody_on_stage_is_nothing_to_monitor(door):
+def counted(capsys):
+    """Lines in the embedded metric format."""
+    return [line for text in capsys.readouterr().out.splitlines() if "_aws" in (line := json.loads(text))]
+
+
+def test_nobody_on_stage_is_nothing_to_monitor_and_no_silence(door, capsys):
     plan = door.handler(golden("plan_monitor/hourly"), CONTEXT)
     assert (plan["action"], plan["inputs"]) == ("nothing", [])
+    (line,) = counted(capsys)
+    assert line["_aws"]["CloudWatchMetrics"][0]["Namespace"] == "Understudy/Monitors"
+    assert (line["runs"], line["MonitoringSchedule"]) == (1, f"understudy-{plan['kind']}")
+
+
+def test_a_plan_is_no_run_while_there_is_a_release(door, capsys):
+    on_stage(door)
+    assert door.handler(golden("plan_monitor/hourly"), CONTEXT)["action"] == "no_data"
+    fill(door)
+    assert door.handler(golden("plan_monitor/hourly"), CONTEXT)["action"] == "run"
+    assert not counted(capsys)
 
 
 @pytest.mark.parametrize("there", ["served", "capture", ""])

@@ -60,13 +60,13 @@ def test_metrics_are_stored_by_the_second_only_when_asked(resolution, stored):
 def test_a_figure_that_is_not_defined_is_not_sent_and_zero_violations_are():
     findings = Findings(Kind.BIAS, {}, metrics=[Metric("auc", math.nan)])
     sent = {datum["MetricName"]: datum["Value"] for datum in metric_data(findings.all_metrics(), "e", "s")}
-    assert sent == {"violations": 0.0, "schema_violations": 0.0, "drift_violations": 0.0}
+    assert sent == {"runs": 1.0, "violations": 0.0, "schema_violations": 0.0, "drift_violations": 0.0}
 
 
 def test_broken_input_and_a_changed_world_are_counted_apart():
     drift = {"metric_name": "auc", "constraint_check_type": "LessThanThreshold", "description": "x"}
     sent = {one.name: one.value for one in Findings(Kind.DATA_QUALITY, {}, [VIOLATION, drift, drift]).all_metrics()}
-    assert sent == {"violations": 3.0, "schema_violations": 1.0, "drift_violations": 2.0}
+    assert sent == {"runs": 1.0, "violations": 3.0, "schema_violations": 1.0, "drift_violations": 2.0}
 
 
 def test_more_metrics_than_a_call_takes_go_in_several():

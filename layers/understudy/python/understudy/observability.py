@@ -24,12 +24,12 @@ def log(level: str, message: str, **fields: Any) -> None:
 
 
 def count(
-    namespace: str,
     metrics: Mapping[str, tuple[float, str]],
     dimensions: Mapping[str, str] | None = None,
     sets: Sequence[Sequence[str]] | None = None,
+    namespace: str | None = None,
 ) -> None:
-    """Metrics of one dimension set, or of several: {"Latency": (12.5, "Milliseconds")}.
+    """Metrics of one dimension set, or of several, of the stack: {"Latency": (12.5, "Milliseconds")}.
 
     Parameters
     ----------
@@ -39,10 +39,12 @@ def count(
         Dimension name to value.
     sets : sequence of sequences of names, optional
         Which dimensions each copy of the metric carries; default: all of them in one.
+    namespace : str, optional
+        Default: METRICS_NAMESPACE, the stack's own.
     """
     named = dict(dimensions or {})
     directive = {
-        "Namespace": namespace,
+        "Namespace": namespace or os.environ.get("METRICS_NAMESPACE", "Understudy"),
         "Dimensions": [list(each) for each in sets] if sets is not None else [list(named)],
         "Metrics": [{"Name": name, "Unit": unit} for name, (_, unit) in metrics.items()],
     }

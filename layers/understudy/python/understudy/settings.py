@@ -20,7 +20,6 @@ class RecommendSettings(Settings):
     served_stream: str  # Firehose delivery stream of served-list records
     token_secret_arn: str
     shadow_queue_url: str  # SQS queue of copies for a candidate that only rehearses
-    metrics_namespace: str = "Understudy"
     deadline_ms: int = 250  # from the handler's start to the answer
     traffic_ttl_ms: int = 2000  # for how long a read of the traffic item is good
     candidates: int = 200  # how many items the index is asked for and the ranker scores
@@ -36,7 +35,6 @@ class IngestEventsSettings(Settings):
 
     feedback_stream: str  # Firehose delivery stream of canonical events
     token_secret_arn: str
-    metrics_namespace: str = "Understudy"
     deadline_ms: int = 3000  # from the handler's start to the answer, retries of refused records included
     clock_skew_s: int = 300  # how far in the future a client's clock may be
 
@@ -47,7 +45,6 @@ class AggregateOutcomesSettings(Settings):
 
     outcomes_table: str
     dead_letter_queue_url: str
-    metrics_namespace: str = "Understudy"
     click_window_hours: int = 24  # feedback known later than this after its request counts as late only
 
 
@@ -61,7 +58,6 @@ class ReplayShadowSettings(Settings):
     two_tower_endpoint: str
     ranker_endpoint: str
     opensearch_url: str
-    metrics_namespace: str = "Understudy"
     deadline_ms: int = 250
     traffic_ttl_ms: int = 2000
     candidates: int = 200
@@ -133,6 +129,7 @@ class PlanMonitorSettings(Settings):
     """functions/plan_monitor; PlanMonitorFunction in template.yaml."""
 
     stack: str  # the metrics' MonitoringSchedule is <stack>-<kind>
+    monitor_namespace: str  # of the metrics
     traffic_table: str
     releases_table: str
     lake_bucket: str

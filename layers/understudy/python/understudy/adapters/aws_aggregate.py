@@ -49,14 +49,14 @@ class AggregateWorld:
         for facts, duplicates in packs(self._facts(body, f"s3://{bucket}/{key}", reader, now, made)):
             sketches_of(facts, sketches)
             again = self.outcomes.add(facts, now)
-            tell_outcomes(self.settings.metrics_namespace, (fact for fact in facts if fact not in again))
+            tell_outcomes(fact for fact in facts if fact not in again)
             made["counted"] += len(facts) - len(again)
             made["duplicates"] += duplicates + len(again)
         self.shown.put(sketches, name, now)
         self.outcomes.mark_done(name, now)
         metrics = {f"Lines{what.title()}": (float(lines), "Count") for what, lines in made.items()}
         if metrics:
-            count(self.settings.metrics_namespace, metrics, {"Log": key.split("/", 1)[0]})
+            count(metrics, {"Log": key.split("/", 1)[0]})
         return dict(made)
 
     def _facts(

@@ -86,7 +86,7 @@ class IngestWorld:
         result.canonical = [each for each in result.canonical if each[0] not in lost]
 
     def count(self, metrics: dict[str, tuple[float, str]], dimensions: dict[str, str]) -> None:
-        count(self.settings.metrics_namespace, metrics, dimensions)
+        count(metrics, dimensions)
 
 
 def ingest_world(settings: IngestEventsSettings, http: SignedHttp | None = None) -> IngestWorld:

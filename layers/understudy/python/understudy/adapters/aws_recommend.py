@@ -78,12 +78,11 @@ class RecommendWorld:
         except StepFailed as error:
             lost = 1.0
             log("WARNING", "served list not recorded", request_id=served.request_id, why=error.why)
-        namespace = self.settings.metrics_namespace
         metrics = {**metrics_of(served, latency_ms), "ServedListsLost": (lost, "Count"), **self._rehearse(served)}
-        count(namespace, metrics, dimensions_of(served), [["Slot"], ["Release"]])
+        count(metrics, dimensions_of(served), [["Slot"], ["Release"]])
         user = user_hash(served.request.user_id)
         for step, why in served.trace.degraded.items():
-            count(namespace, {"DegradedStep": (1, "Count")}, {"Step": step})
+            count({"DegradedStep": (1, "Count")}, {"Step": step})
             log("WARNING", "degraded", step=step, why=why, request_id=served.request_id, user=user)
         if served.assigned_error is not None:
             release = served.assignment.standing.release

@@ -62,7 +62,7 @@ class ReplayWorld:
             metrics["ShadowLatency"] = (round(played.latency_ms, 2), "Milliseconds")
         if played.overlap is not None:
             metrics["ShadowOverlap"] = (round(played.overlap * 100, 2), "Percent")
-        count(self.settings.metrics_namespace, metrics, {"Release": copy.candidate.release})
+        count(metrics, {"Release": copy.candidate.release})
         if played.why is not None:
             log("WARNING", "the candidate failed", request_id=copy.request_id, why=played.why)
 

@@ -17,8 +17,6 @@ from understudy.observability import count
 if TYPE_CHECKING:  # a record's model costs a cold start that only registration needs
     from understudy.contracts.release import ReleaseRecord
 
-NAMESPACE = "Understudy"
-
 
 def tell_shares(traffic: Traffic | None) -> None:
     """Percent of users with each arm, as traffic says from now on; nothing before the first release."""
@@ -26,7 +24,7 @@ def tell_shares(traffic: Traffic | None) -> None:
         return
     shares = {"Candidate": traffic.share_bp, "Holdback": traffic.holdback_bp}
     shares["Champion"] = ALL_BP - sum(shares.values())
-    count(NAMESPACE, {f"{arm}Share": (bp / 100, "Percent") for arm, bp in shares.items()})
+    count({f"{arm}Share": (bp / 100, "Percent") for arm, bp in shares.items()})
 
 
 def tell_night(record: ReleaseRecord) -> None:
@@ -40,10 +38,10 @@ def tell_night(record: ReleaseRecord) -> None:
     }
     known = {name: (float(value), "None") for name, value in figures.items() if value is not None}
     if known:
-        count(NAMESPACE, known)
+        count(known)
 
 
-def tell_outcomes(namespace: str, facts: Iterable[Fact]) -> None:
+def tell_outcomes(facts: Iterable[Fact]) -> None:
     """Impressions and clicks by arm, and by release: of lines that were counted now for the first time."""
     found: dict[tuple[str, str], Counter[str]] = {}
     for fact in facts:
@@ -51,4 +49,4 @@ def tell_outcomes(namespace: str, facts: Iterable[Fact]) -> None:
             found.setdefault((fact.arm, fact.row.release_id), Counter()).update(seen)
     for (arm, release), sums in found.items():
         metrics = {name.title(): (float(sums[name]), "Count") for name in ("impressions", "clicks")}
-        count(namespace, metrics, {"Arm": arm, "Release": release}, [["Arm"], ["Release"]])
+        count(metrics, {"Arm": arm, "Release": release}, [["Arm"], ["Release"]])
