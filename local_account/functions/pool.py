@@ -2,7 +2,8 @@
 
 Lambda starts an environment for every call that finds none free. Here a start takes a core for as long as dozens of warm calls, so
 that a burst which starts one for each of its calls makes all of them slower: a call waits for a warm one while that is expected to be
-sooner (`Pool._patience_s`), and only as many start at once as there are cores.
+sooner (`Pool._patience_s`), and only as many start at once as there are cores. Who waited long enough to have one started still
+takes what is free first: the new one, or one that was busy.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ class Pool:
         self._start_s = 0.0
         self._keep = 0
         self._retired = self._killed = False
+        self._failed: deque[BaseException] = deque()  # starts that failed while somebody waited, not told yet
         self._freed = threading.Condition()
 
     def invoke(self, call: Invocation, wait_s: float) -> Outcome:
@@ -141,27 +143,45 @@ class Pool:
             self._discard(environment)
 
     def _take(self, deadline: float) -> ExecutionEnvironment | None:
-        """A warm environment, or None for the right to start one."""
-        began = time.monotonic()
+        """The environment that is free first, or None for the right to start one where none is warm."""
+        began, waits_for_start = time.monotonic(), False
         with self._freed:
             self._waiting += 1
             try:
                 while not self._idle:
+                    if self._failed:
+                        raise self._failed.popleft()
                     now = time.monotonic()
                     left = deadline - now
-                    if self._total < self._limit and self._starting < STARTS_AT_ONCE:
+                    if self._total < self._limit and self._starting < min(STARTS_AT_ONCE, self._waiting):
                         patience_s = self._patience_s() - (now - began)
                         if patience_s <= 0 or left <= 0:
                             self._total += 1
                             self._starting += 1
-                            return None
+                            if self._total == self._starting:  # none is warm
+                                return None
+                            threading.Thread(target=self._start_spare, daemon=True).start()
+                            waits_for_start = True
+                            continue
                         left = min(left, patience_s)
-                    elif left <= 0:
+                    elif left <= 0 and not (waits_for_start and self._starting):
                         raise NoCapacity
-                    self._freed.wait(left)
+                    self._freed.wait(left if left > 0 else None)
                 return self._idle.pop()
             finally:
                 self._waiting -= 1
+
+    def _start_spare(self) -> None:
+        """Another environment for those who wait; they learn of it if it cannot be had."""
+        try:
+            environment = self._new(provisioned=False)
+        except Exception as error:  # noqa: BLE001 - told to whoever waits
+            with self._freed:
+                if self._waiting:
+                    self._failed.append(error)
+                    self._freed.notify()
+            return
+        self._release(environment)
 
     def _patience_s(self) -> float:
         """How long a call waits for a warm environment: not at all where a start is expected to be sooner."""
@@ -184,7 +204,7 @@ class Pool:
             with self._freed:
                 self._starting -= 1
                 self._start_s = time.monotonic() - began
-                self._freed.notify()
+                self._freed.notify_all()
         return environment
 
     def _release(self, environment: ExecutionEnvironment) -> None:

@@ -121,6 +121,40 @@ def test_a_call_does_not_wait_where_calls_take_longer_than_a_start(world: World,
     assert inner == [1]
 
 
+def test_who_has_another_started_takes_what_is_free_first(world: World, monkeypatch: Any) -> None:
+    monkeypatch.setattr(pool_module, "_LEAST_PATIENCE_S", 0.0)
+    world.start_takes_s = 30.0
+    world.invoke()
+    inside, go_on, starting, started = (threading.Event() for _ in range(4))
+    world.then = lambda _one: (inside.set(), go_on.wait(10))
+    world.while_starting = lambda: (starting.set(), started.wait(10))
+    with ThreadPoolExecutor(2) as callers:
+        first = callers.submit(world.pool.invoke, CALL, 60.0)
+        inside.wait(10)
+        second = callers.submit(world.pool.invoke, CALL, 60.0)
+        starting.wait(10)
+        world.then = None
+        go_on.set()
+        assert {first.result(10).payload, second.result(10).payload} == {b"0"}  # and the start goes on
+        started.set()
+
+
+def test_a_start_that_fails_is_told_to_who_waits(world: World, monkeypatch: Any) -> None:
+    monkeypatch.setattr(pool_module, "_LEAST_PATIENCE_S", 0.0)
+    world.invoke()
+
+    def fail() -> None:
+        raise OSError("no process can be had")
+
+    def nest(_one: Environment) -> None:
+        world.while_starting = fail
+        with pytest.raises(OSError, match="no process"):
+            world.pool.invoke(CALL, 60.0)
+
+    world.then = nest
+    assert world.invoke() == 0
+
+
 def test_no_more_start_at_once_than_there_are_cores(world: World, monkeypatch: Any) -> None:
     monkeypatch.setattr(pool_module, "STARTS_AT_ONCE", 1)
 
