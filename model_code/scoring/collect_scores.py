@@ -15,7 +15,7 @@ import argparse
 import sys
 import tempfile
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,12 @@ if __name__ == "__main__":  # run as a file: the root of model_code/ is where pa
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import boto3
+from pyiceberg.exceptions import CommitFailedException
 
 from features.job import JobFailed, job_parser, metric, progress, run
 from features.lake import Lake
 from features.manifest import ManifestError, read_manifest, sha256_of, write_manifest
+from scoring.expiry import expire
 from scoring.export import TABLE, replace_lists
 from scoring.lists import Counts, Written, count, differences, write_lists
 
@@ -80,7 +82,18 @@ def _export(arguments: argparse.Namespace, lists: Path, counts: Counts) -> int |
     lake = Lake(arguments.lake_bucket, arguments.glue_database)
     snapshot = replace_lists(lake, lists, counts.rows_in_parquet, arguments.at, sha256_of(lists))
     progress(f"{TABLE}: snapshot {snapshot}")
+    _clean_up(lake)
     return snapshot
+
+
+def _clean_up(lake: Lake) -> None:
+    """What is older than a week goes; today's lists are safe already, so whatever is in the way waits for tomorrow."""
+    try:
+        snapshots, files = expire(lake, TABLE, datetime.now(UTC))
+    except CommitFailedException:
+        progress(f"{TABLE}: another writer came first, old snapshots go tomorrow")
+    else:
+        progress(f"{TABLE}: {snapshots} old snapshots and {files} files that none names are gone")
 
 
 def _refuse_rejected(table: str, release_id: str) -> None:

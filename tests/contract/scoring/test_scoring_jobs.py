@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ import pytest
 
 from features.job import JobFailed
 from features.lake import Lake
+from features.lake_files import s3_client
 from features.manifest import read_manifest
 from features.schema import USERS
 from scoring import collect_scores, export, list_users
+from scoring.expiry import KEPT, expire
 from support.lake_account import BUCKET, DATABASE, USERS_TABLE
 from support.scored_release import write_listed
 from understudy.adapters.aws_items import to_item
@@ -99,6 +102,24 @@ def test_the_same_lists_again_are_no_second_commit_and_those_of_an_earlier_day_c
     with pytest.raises(JobFailed, match="holds lists for 2026-11-25"):
         collect(tmp_path / "3", at=TODAY)
     assert lake.pin(export.TABLE) == there
+
+
+def test_a_week_later_only_what_the_current_lists_need_is_left(lake, releases, tmp_path):
+    collect(tmp_path / "1", at=TODAY)
+    collect(tmp_path / "2", at=TOMORROW, lines=[line(user, first="i9") for user in PEOPLE])
+    place = {"Bucket": BUCKET, "Key": "iceberg/recommendations/data/left/lists.parquet"}
+    s3_client().put_object(**place, Body=b"of an export that died")
+    now, there = datetime.now(UTC), lake.pin(export.TABLE)
+    assert expire(lake, export.TABLE, now) == (0, 0)
+    snapshots, files = expire(lake, export.TABLE, now + KEPT + timedelta(hours=1))
+    assert (snapshots, files > 2) == (2, True)
+    assert (lake.pin(export.TABLE), {row["item_id"] for row in rows_of(lake, tmp_path / "read")}) == (
+        there,
+        {"i9", "i2"},
+    )
+    listed = s3_client().list_objects_v2(Bucket=BUCKET, Prefix="iceberg/recommendations/data/")["Contents"]
+    assert len([row for row in listed if row["Key"].endswith("lists.parquet")]) == 1
+    assert expire(lake, export.TABLE, now + KEPT + timedelta(hours=1)) == (0, 0)
 
 
 @pytest.mark.parametrize(
