@@ -39,8 +39,7 @@ PARAMETERS = {
     "InconclusivePolicy": "promote",  # nobody's clicks are counted here: it goes on without evidence
 }
 HOWS: tuple[Kill, ...] = ("stop", "stop", "stop", "stop", "function", "endpoint", "account")
-# Where a way leads through only when something else went before it.
-FIRST_RELEASE = {"PutFirstOnStage"}
+FIRST_RELEASE = {"PutFirstOnStage"}  # once in a stack's life: a test of its own
 OLDER = {"RetireOlder", "DrainOlder"}  # a release that nobody watches any more is kept: no run leaves one
 
 
@@ -159,3 +158,20 @@ def test_whatever_is_killed_at_any_state_ends_with_one_release_and_nothing_left_
         if not met:
             never.append(at)
     assert never == []
+
+
+@pytest.mark.skipif(not SOAKING, reason="make soak")
+@pytest.mark.parametrize("how", ["stop", "function", "endpoint", "account"])
+def test_the_first_release_of_all_is_killed_on_its_way_and_the_stage_is_not_lost(tmp_path, how):
+    """Stopped before its write it never served, and the next release is the first; else it serves, and the next replaces it."""
+    with deployed(tmp_path, **PARAMETERS) as site:
+        put_release(site, "k-first", age_s=1000)
+        approve_release(site, "k-first")
+        wait_until(lambda: execution(site, "k-first"), "the rollout of k-first")
+        assert entered(site, arn_of(site, "k-first"), "PutFirstOnStage")
+        Killer(site, tmp_path).kill(how, arn_of(site, "k-first"))
+        put_release(site, "k-next")
+        approve_release(site, "k-next")
+        wait_until(lambda: (read_traffic(site) or {"champion": {}})["champion"].get("release") == "k-next", "k-next")
+        at_rest(site)
+        wait_until(lambda: answers_everybody(site), "whole answers for everybody", pause_s=1.0)
