@@ -8,7 +8,7 @@ from monitors.formats import DATA_VERSION, STRING, monitoring_config
 
 # Features that are counted from clicks move when clicks come late, and swing with the weekday on which one asks (a baseline is of one
 # night): more than Model Monitor's 0.1, nothing being wrong (docs/decisions/monitors-comparisons.md).
-CLICK_MADE = {"user_days_since_click": 0.4, "user_ctr_7d": 0.2, "user_clicks_7d": 0.2}
+CLICK_MADE = {"user_days_since_click": 0.4, "user_ctr_7d": 0.3, "user_clicks_7d": 0.3}
 DOMAIN = 50  # a text column with more distinct values than this has no domain: new ones come every day
 
 
