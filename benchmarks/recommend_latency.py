@@ -27,6 +27,7 @@ import numpy as np
 import urllib3
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
+from botocore.exceptions import BotoCoreError
 
 from understudy.adapters.aws import DynamoReleases, DynamoTraffic
 from understudy.adapters.aws_items import from_item
@@ -105,7 +106,10 @@ def find_stage() -> Stage:
         os.environ["AWS_SHARED_CREDENTIALS_FILE"] = str((STATE / "credentials").resolve())
         os.environ["AWS_PROFILE"] = "understudy"
     session = boto3.Session()
-    stack = session.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
+    try:
+        stack = session.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]
+    except BotoCoreError as error:
+        raise SystemExit(f"no account answers ({error}); start one with a release on stage: understudy up") from None
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     dynamo = session.client("dynamodb")
     traffic = DynamoTraffic(dynamo, outputs["TrafficTable"]).current()
