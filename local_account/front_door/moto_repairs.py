@@ -1,7 +1,8 @@
 """Where moto differs from AWS in a way that costs data or seconds, mended in place.
 
 Glue's UpdateTable takes any VersionId in moto, so that of two Iceberg commits at once one is lost without a word. A DynamoDB transaction deep-copies
-the whole table, once for each of its items, in case it must be rolled back: 750 ms of every second at ten requests. And moto keeps
+the whole table, once for each of its items, in case it must be rolled back: 750 ms of every second at ten requests. ListMetrics compares
+every datapoint with every metric found before: a minute after an hour of traffic. And moto keeps
 every object it ever made, for its own dashboard: an account that lives for days would hold each log line for ever.
 """
 
@@ -11,7 +12,7 @@ import copy
 import threading
 from typing import Any
 
-from moto.cloudwatch.models import Dimension, MetricDatumBase
+from moto.cloudwatch.models import CloudWatchBackend, Dimension, MetricDatumBase
 from moto.core.common_models import BaseModel
 from moto.core.utils import utcnow
 from moto.dynamodb.models import DynamoDBBackend
@@ -41,6 +42,7 @@ def install() -> None:
         (DynamoDBBackend, "transact_write_items", _transact_with_small_backups),
         (Table, "__deepcopy__", _backup),
         (MetricDatumBase, "__init__", _datum),
+        (CloudWatchBackend, "get_filtered_metrics", _filtered_metrics),
         (BaseModel, "__new__", _untracked),
     ):
         setattr(owner, name, mended)
@@ -61,6 +63,25 @@ def _datum(
         _dimensions = dimensions, made
     self.namespace, self.name, self.unit = namespace, name, unit
     self.timestamp, self.dimensions = timestamp or utcnow(), made
+
+
+def _filtered_metrics(
+    self: CloudWatchBackend, metric_name: str, namespace: str, dimensions: list[dict[str, str]]
+) -> list[MetricDatumBase]:
+    """The first datapoint of each metric that was asked for."""
+    found: dict[Any, MetricDatumBase] = {}
+    looked_at: set[tuple[str, str, int]] = (
+        set()
+    )  # datapoints of one call share their dimensions: no need to read them again
+    for datum in self.get_all_metrics():
+        at = (datum.namespace, datum.name, id(datum.dimensions))
+        if at in looked_at:
+            continue
+        looked_at.add(at)
+        if datum.filter(namespace=namespace, name=metric_name, dimensions=dimensions):
+            named = frozenset((one.name, one.value) for one in datum.dimensions)
+            found.setdefault((datum.namespace, datum.name, named), datum)
+    return list(found.values())
 
 
 def _update_table_at_its_version(self: GlueResponse) -> Any:

@@ -95,3 +95,25 @@ def test_an_item_that_is_gone_is_not_kept(table):
     for number in range(10):
         client.delete_item(TableName="t", Key=key(number))
     assert Item.instances_tracked == []
+
+
+def test_a_metric_is_listed_once_however_many_datapoints_it_has(monkeypatch):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "testing")
+    moto_repairs.install()
+    slot, release = {"Name": "Slot", "Value": "blue"}, {"Name": "Release", "Value": "r-1"}
+    with mock_aws():
+        client = boto3.client("cloudwatch", region_name="us-east-1")
+        for name, dimensions in (("n", [slot, release]), ("n", [release, slot]), ("n", [slot]), ("n", []), ("m", [])):
+            data = [{"MetricName": name, "Dimensions": dimensions, "Value": float(value)} for value in range(3)]
+            client.put_metric_data(Namespace="N", MetricData=data)
+        client.put_metric_data(Namespace="Other", MetricData=[{"MetricName": "n", "Value": 1.0}])
+
+        def listed(**asked) -> list[tuple[str, int]]:
+            return sorted(
+                (one["MetricName"], len(one["Dimensions"])) for one in client.list_metrics(**asked)["Metrics"]
+            )
+
+        assert listed(Namespace="N") == [("m", 0), ("n", 0), ("n", 1), ("n", 2)]
+        assert listed(Namespace="N", Dimensions=[slot]) == [("n", 1), ("n", 2)]
+        assert listed(MetricName="n") == [("n", 0), ("n", 0), ("n", 1), ("n", 2)]
