@@ -15,12 +15,14 @@ from aws_lambda_powertools import Logger
 
 from understudy.adapters.aws import DynamoLeases, DynamoReleases, client
 from understudy.adapters.gauges import tell_night
+from understudy.adapters.own_monitors import OwnMonitors
 from understudy.adapters.registration import enter_registry, read_outputs, runs_of
 from understudy.adapters.registry import approve
 from understudy.adapters.work import write_json
 from understudy.contracts.nightly import RegisterEvent, Registration
 from understudy.domain.night import NIGHT_LEASE
 from understudy.domain.registration import check_fence, check_one_release, record_of
+from understudy.ports import MonitorBackend
 from understudy.settings import RegisterReleaseSettings
 
 logger = Logger()
@@ -33,6 +35,7 @@ class World:
     releases: DynamoReleases
     s3: Any
     sagemaker: Any
+    monitors: MonitorBackend
 
 
 @cache
@@ -44,6 +47,7 @@ def world() -> World:
         DynamoReleases(dynamodb, s.releases_table),
         client("s3"),
         client("sagemaker"),
+        OwnMonitors(),
     )
 
 
@@ -53,6 +57,7 @@ def handler(event: dict[str, Any], _context: object) -> dict[str, Any]:
     w.leases.acquire(NIGHT_LEASE, asked.plan.execution_arn, w.settings.night_ttl_s, now)  # while another runs: refused
     outputs = read_outputs(w.s3, asked)
     check_one_release(asked, outputs)
+    w.monitors.watch(asked.plan.release_id, asked.baseline.uri, [file["path"] for file in outputs.baseline["files"]])
     record = w.releases.get(asked.plan.release_id)
     if record is None:
         check_fence(asked.plan, w.releases.list())  # another ran and has registered since: refused

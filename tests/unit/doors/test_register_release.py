@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from support.doors import CONTEXT, golden, load_door
 from support.releases import release
 from understudy.adapters.memory import MemoryLeases, MemoryReleases
+from understudy.adapters.own_monitors import OwnMonitors
+from understudy.contracts.monitor import Kind
 from understudy.errors import InvalidInput, LeaseHeld, LeaseLost
 from understudy.settings import RegisterReleaseSettings
 
@@ -37,7 +39,8 @@ INDEX = {
     "dead_letters": 0,
     "index_query": {"factor": 1.0, "factor_filtered": 1.5},
 }
-BASELINE = {"files": [], "release_id": RELEASE, "ranker_id": "k" * 64}
+BASELINE_FILES = [f"{kind}/{name}" for kind in get_args(Kind) for name in ("statistics.json", "constraints.json")]
+BASELINE = {"files": [{"path": path} for path in BASELINE_FILES], "release_id": RELEASE, "ranker_id": "k" * 64}
 
 
 class Registry:
@@ -97,7 +100,12 @@ def door(artifacts, monkeypatch):
         inference_image_uri="image",
     )
     parts = SimpleNamespace(
-        settings=settings, leases=MemoryLeases(), releases=MemoryReleases(), s3=artifacts, sagemaker=Registry()
+        settings=settings,
+        leases=MemoryLeases(),
+        releases=MemoryReleases(),
+        s3=artifacts,
+        sagemaker=Registry(),
+        monitors=OwnMonitors(),
     )
     monkeypatch.setattr(module, "world", lambda: module.World(**vars(parts)))
     module.parts = parts
@@ -223,3 +231,12 @@ def test_parts_of_two_releases_are_never_registered_as_one(door, changes):
     with pytest.raises(InvalidInput):
         door.handler(EVENT, CONTEXT)
     assert door.parts.releases.list() == []
+
+
+def test_a_release_that_no_monitor_could_compare_is_not_registered(door):
+    lacking = [{"path": path} for path in BASELINE_FILES if path != "bias/constraints.json"]
+    write_outputs(door.parts.s3, gate={"passed": True, "reasons": []}, baseline={"files": lacking})
+    with pytest.raises(InvalidInput, match=r"lacks bias/constraints\.json"):
+        door.handler(EVENT, CONTEXT)
+    assert door.parts.releases.list() == []
+    assert door.parts.sagemaker.packages == {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -96,4 +96,24 @@ class ReleaseStore(Protocol):
             `contracts.release.MOVES` has no such move.
         ReleaseMoved
             Another writer was first; the own write of the same move (same status and fence) counts as done.
+        """
+
+
+class MonitorBackend(Protocol):
+    """Who compares live traffic with a release's baseline: our own jobs, or a managed service's schedules."""
+
+    def watch(self, release_id: str, baseline_s3: str, baseline_files: Collection[str]) -> None:
+        """Take on a release that is about to be registered; doing it again changes nothing.
+
+        Parameters
+        ----------
+        baseline_s3 : str
+            Folder of the baseline, by kind of monitor in Model Monitor's form.
+        baseline_files : collection of str
+            Paths in it, by its manifest.
+
+        Raises
+        ------
+        InvalidInput
+            The baseline is not what every kind of monitor needs: nobody would watch the release.
         """
