@@ -9,16 +9,34 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import orjson
 from moto.dynamodb.models.dynamo_type import DynamoType, Item
 from moto.dynamodb.models.table import Table
+
+from local_account.front_door.call import Call
+from local_account.wire import Response
 
 _PUT = {"TableName", "Item", "ConditionExpression"}
 _ADD = {"TableName", "Key", "UpdateExpression", "ExpressionAttributeNames", "ExpressionAttributeValues"}
 _MOST_ATTRIBUTES = 200  # an item far from DynamoDB's 400 KB
 _MOST_ACTIONS = 100
 
+_DONE = Response(200, {"content-type": "application/x-amz-json-1.0"}, b"{}")
+
 _Place = tuple[str, DynamoType, DynamoType | None]
 _Planned = tuple[_Place, Callable[[], None]]
+
+
+def write(backend: Any, operation: str, call: Call) -> Response | None:
+    """The answer to a transaction of the plain form; None where moto has to look at it. The caller holds the tables' locks."""
+    if operation != "TransactWriteItems":
+        return None
+    try:
+        body = orjson.loads(call.body)
+        plain, items = body.keys() <= {"TransactItems", "ClientRequestToken"}, body["TransactItems"]
+    except (AttributeError, KeyError, ValueError):
+        return None
+    return _DONE if plain and written(backend.tables, items) else None
 
 
 def written(tables: Mapping[str, Table], transact_items: list[dict[str, Any]]) -> bool:

@@ -28,7 +28,7 @@ from moto.core.request import Request as MotoRequest
 
 from local_account.account import ACCOUNT_ID, REGION
 from local_account.clock import Clock
-from local_account.front_door import dynamodb_reads, metric_writes, moto_repairs, repeatable
+from local_account.front_door import dynamodb_reads, dynamodb_transactions, metric_writes, moto_repairs, repeatable
 from local_account.front_door.call import Call
 from local_account.front_door.effects import changed_something, is_read, needs_no_lock, scopes_of
 from local_account.front_door.journal import Journal
@@ -40,6 +40,7 @@ from local_account.wire import AwsError, Response
 _BACKENDS = {"monitoring": "cloudwatch", "application-autoscaling": "applicationautoscaling"}
 _Handler = Callable[[MotoRequest, str, Any], tuple[int, dict[str, Any], Any]]
 _S3_CONDITIONS = words("if-match if-none-match")
+_QUICK_WRITES = {"monitoring": metric_writes.put, "dynamodb": dynamodb_transactions.write}  # None: moto is asked
 _UPLOAD_ID = re.compile(rb"<UploadId>([^<]+)<")
 # moto reads region and account from a header that the front door has verified and need not pass on.
 _AUTHORIZATION = "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20260101/%s/%s/aws4_request"
@@ -82,8 +83,8 @@ class MotoServices:
             if service == "dynamodb" and (answer := dynamodb_reads.read(backend(service), operation, call)):
                 return answer
             record = self._record(call, service, operation)
-            response = metric_writes.put(backend(service), operation, call) if service == "monitoring" else None
-            response = response or self.play(record)
+            quick = _QUICK_WRITES.get(service)
+            response = (quick and quick(backend(service), operation, call)) or self.play(record)
             wrote = not read and response.status < 400 and changed_something(operation, response.body)
             if wrote:
                 self._keep(record, response)

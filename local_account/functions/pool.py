@@ -2,7 +2,7 @@
 
 Lambda starts an environment for every call that finds none free. Here a start takes a core for as long as dozens of warm calls, so
 that a burst which starts one for each of its calls makes all of them slower: a call waits for a warm one while that is expected to be
-sooner (`Pool._patience_s`), and only as many start at once as there are cores. Who waited long enough to have one started still
+sooner (`Pool._patience_s`), and only as many start at once as leave a core to those that answer. Who waited long enough to have one started still
 takes what is free first: the new one, or one that was busy.
 """
 
@@ -18,7 +18,7 @@ from local_account.functions.environment import ExecutionEnvironment, Invocation
 
 IDLE_S = 300.0  # an environment nobody called for this long is ended
 AGE_S = 3 * 3600.0  # and one this old is renewed, before its role's credentials run out
-STARTS_AT_ONCE = os.cpu_count() or 2
+STARTS_AT_ONCE = max(1, (os.cpu_count() or 2) - 1)  # of a function: a core stays for those that answer
 _LEAST_PATIENCE_S = 0.01
 _NEWEST = 0.1  # weight of the newest call in what a call usually takes
 

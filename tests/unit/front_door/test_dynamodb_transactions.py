@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import json
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -96,3 +98,28 @@ def test_any_other_is_left_to_moto_with_nothing_changed(backend: Any, last: dict
     before = everything(backend)
     assert not dynamodb_transactions.written(backend.tables, [put(3, **NEW), add(5), last])
     assert everything(backend) == before
+
+
+@pytest.mark.parametrize(
+    ("operation", "body", "done"),
+    [
+        pytest.param("TransactWriteItems", {"TransactItems": [put(3, **NEW), add(5)]}, True, id="plain"),
+        pytest.param(
+            "TransactWriteItems", {"TransactItems": [put(3, **NEW)], "ClientRequestToken": "t"}, True, id="as boto asks"
+        ),
+        pytest.param("TransactWriteItems", {"TransactItems": [put(1, **NEW)]}, False, id="a condition that fails"),
+        pytest.param(
+            "TransactWriteItems",
+            {"TransactItems": [add(5)], "ReturnConsumedCapacity": "TOTAL"},
+            False,
+            id="more wanted",
+        ),
+        pytest.param("TransactWriteItems", {}, False, id="no items"),
+        pytest.param("TransactWriteItems", [], False, id="no request"),
+        pytest.param("PutItem", {"TransactItems": [add(5)]}, False, id="another call"),
+    ],
+)
+def test_what_the_door_answers_itself(backend, operation, body, done):
+    call: Any = SimpleNamespace(body=json.dumps(body).encode())
+    answer = dynamodb_transactions.write(backend, operation, call)
+    assert (answer is not None and answer.status == 200) is done

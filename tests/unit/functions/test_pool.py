@@ -155,7 +155,7 @@ def test_a_start_that_fails_is_told_to_who_waits(world: World, monkeypatch: Any)
     assert world.invoke() == 0
 
 
-def test_no_more_start_at_once_than_there_are_cores(world: World, monkeypatch: Any) -> None:
+def test_no_more_start_at_once_than_cores_can_be_spared(world: World, monkeypatch: Any) -> None:
     monkeypatch.setattr(pool_module, "STARTS_AT_ONCE", 1)
 
     def second_start() -> None:
