@@ -6,9 +6,10 @@ Source: Service Authorization Reference, one page a service.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import Any
+
+import orjson
 
 from local_account.front_door import actions_data, actions_rest
 from local_account.front_door.actions_json import TABLES, json_demands
@@ -71,7 +72,7 @@ def _body(call: Call) -> dict[str, Any]:
     if call.body[:1] not in (b"{", b" ", b"\n"):
         return {}
     try:
-        body = json.loads(call.body)
+        body = orjson.loads(call.body)
     except ValueError:
         return {}
     return body if isinstance(body, dict) else {}
