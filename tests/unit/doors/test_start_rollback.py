@@ -137,6 +137,19 @@ def test_a_rollout_that_left_nothing_needs_nothing(world):
     assert w.states.started == {}
 
 
+@pytest.mark.parametrize("holder", [None, "rollout"])
+def test_a_rollback_that_was_killed_before_it_had_the_stage_is_followed_by_another(world, holder):
+    """The stage is its dead rollout's still, or its own door is about to take it: nobody else would ever give it back."""
+    w, told = world
+    closed(w, "retired")
+    if holder:
+        w.leases.acquire("stage", STOPPED["detail"]["executionArn"], 3600, NOW)
+    killed = with_detail(TIMED_OUT, status="ABORTED")
+    answer = told(killed)
+    assert answer["action"] == "start"
+    assert [told(killed)["name"], list(w.states.started)] == [answer["name"], [answer["name"]]]
+
+
 def test_a_late_event_of_a_rollout_whose_release_serves_changes_nothing(world):
     w, told = world
     rehearse(w)

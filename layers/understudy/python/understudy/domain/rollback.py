@@ -111,7 +111,8 @@ def answer_to_end(ended: EndedDetail, asked: RollBackInput, found: Found, *, max
     """Whether an execution that failed, timed out or was stopped has left something to be rolled back.
 
     A roll_out that never had the stage needs nothing but a word in the releases table; one that finished cleanly sends no such event. A
-    rollback that failed is started again under a name made of its own, for `max_age_s` after the first was asked for.
+    rollback that failed is started again under a name made of its own, for `max_age_s` after the first was asked for, whatever is
+    seen of it now: the stage may still be leased to its rollout, or be taken by a door of it that was on its way when it died.
     """
     if found.rolling_back:
         return Answer("leave", "a rollback of it runs")
@@ -119,7 +120,7 @@ def answer_to_end(ended: EndedDetail, asked: RollBackInput, found: Found, *, max
     staged = found.traffic is not None and take_down(found.traffic, asked.release_id, _probe(asked)).traffic is not None
     waiting = found.record is not None and closing_status(found.record, found.traffic, asked.cause) is not None
     unfinished = waiting and found.record is not None and found.record.status in ("approved", "champion")
-    if not (held or staged or unfinished):
+    if not (asked.attempt or held or staged or unfinished):
         return Answer("leave", "it left nothing behind")
     stopped = datetime.fromtimestamp(ended.stopped_ms / 1000, UTC)
     if asked.attempt and asked.asked_at is not None and stopped - asked.asked_at > timedelta(seconds=max_age_s):
