@@ -20,7 +20,7 @@ $(READY): requirements.txt pyproject.toml
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-run: $(READY) ## the whole night on this laptop, with live progress, and recommendations at its end
+run: $(READY) ## an AWS account on this laptop and a drama in four acts, about ten minutes
 	$(BIN)/understudy demo
 
 test: $(READY) sam-check check ## everything a laptop can prove

@@ -29,20 +29,18 @@ _PLAIN_QUERY = {
 _ONE_PARTITION = re.compile(r"\s*(\w+)\s*=\s*(:\w+)\s*")
 _MAX_KEYS = 100
 _PAGE_BYTES = (
-    500_000  # of JSON, which is more than the megabyte that DynamoDB counts allows; larger answers are moto's to page
+    500_000  # of JSON: well within the megabyte after which DynamoDB begins another page, which is moto's to do
 )
 _HEADERS = {"content-type": "application/x-amz-json-1.0"}
 
 
 def read(backend: Any, operation: str, call: Call) -> Response | None:
     """The answer, or None when moto has to give it. The caller holds the locks of the tables."""
+    quick = _READS.get(operation)
+    if quick is None:
+        return None
     try:
-        body = orjson.loads(call.body)
-        if operation == "GetItem":
-            return _get(backend, body)
-        if operation == "Query":
-            return _query(backend, body)
-        return _batch_get(backend, body) if operation == "BatchGetItem" else None
+        return quick(backend, orjson.loads(call.body))
     except (AttributeError, KeyError, TypeError, ValueError):
         return None  # not the plain form: moto says what is wrong with it
 
@@ -90,6 +88,7 @@ def _query(backend: Any, body: dict[str, Any]) -> Response | None:
     return answer if len(answer.body) <= _PAGE_BYTES else None
 
 
+_READS = {"GetItem": _get, "BatchGetItem": _batch_get, "Query": _query}
 _UNCLEAR: Any = object()
 
 

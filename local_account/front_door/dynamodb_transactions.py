@@ -21,8 +21,6 @@ _ADD = {"TableName", "Key", "UpdateExpression", "ExpressionAttributeNames", "Exp
 _MOST_ATTRIBUTES = 200  # an item far from DynamoDB's 400 KB
 _MOST_ACTIONS = 100
 
-_DONE = Response(200, {"content-type": "application/x-amz-json-1.0"}, b"{}")
-
 _Place = tuple[str, DynamoType, DynamoType | None]
 _Planned = tuple[_Place, Callable[[], None]]
 
@@ -36,7 +34,9 @@ def write(backend: Any, operation: str, call: Call) -> Response | None:
         plain, items = body.keys() <= {"TransactItems", "ClientRequestToken"}, body["TransactItems"]
     except (AttributeError, KeyError, ValueError):
         return None
-    return _DONE if plain and written(backend.tables, items) else None
+    if not plain or not written(backend.tables, items):
+        return None
+    return Response(200, {"content-type": "application/x-amz-json-1.0"}, b"{}")
 
 
 def written(tables: Mapping[str, Table], transact_items: list[dict[str, Any]]) -> bool:

@@ -70,9 +70,8 @@ def _filtered_metrics(
 ) -> list[MetricDatumBase]:
     """The first datapoint of each metric that was asked for."""
     found: dict[Any, MetricDatumBase] = {}
-    looked_at: set[tuple[str, str, int]] = (
-        set()
-    )  # datapoints of one call share their dimensions: no need to read them again
+    # Datapoints of one PutMetricData share their list of dimensions: it is read once.
+    looked_at: set[tuple[str, str, int]] = set()
     for datum in self.get_all_metrics():
         at = (datum.namespace, datum.name, id(datum.dimensions))
         if at in looked_at:

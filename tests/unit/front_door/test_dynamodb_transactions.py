@@ -123,3 +123,12 @@ def test_what_the_door_answers_itself(backend, operation, body, done):
     call: Any = SimpleNamespace(body=json.dumps(body).encode())
     answer = dynamodb_transactions.write(backend, operation, call)
     assert (answer is not None and answer.status == 200) is done
+
+
+def test_every_answer_has_headers_of_its_own(backend):
+    """The door writes the request's id into them, and another thread may be sending the last one."""
+    call: Any = SimpleNamespace(body=json.dumps({"TransactItems": [add(5)]}).encode())
+    first, second = (dynamodb_transactions.write(backend, "TransactWriteItems", call) for _ in range(2))
+    assert first is not None
+    assert second is not None
+    assert first.headers is not second.headers

@@ -33,7 +33,9 @@ def test_a_reader_changes_its_own_copy(file: Path) -> None:
     records = Records(file)
     records.put("a", "1", {"list": []})
     for _ in range(2):
-        records.get("a", "1")["list"].append("mine")  # type: ignore[index]
+        found = records.get("a", "1")
+        assert found is not None
+        found["list"].append("mine")
     assert records.get("a", "1") == {"list": []}
 
 
